@@ -1,0 +1,112 @@
+# l7egg. `make` builds; `sudo make demo` and `sudo make test` also set up what they need.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+SHELL := /bin/sh
+BIN := node_modules/.bin
+MODULES := node_modules/.package-lock.json
+OBJECT := dist/l7egg.bpf.o
+CONTRACT := build/contract.o
+HEADERS := $(wildcard bpf/*.h)
+BUNDLE := dist/l7egg-cli.cjs
+LIB := $(DESTDIR)$(PREFIX)/lib/l7egg
+UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
+MAN8 := $(DESTDIR)$(PREFIX)/share/man/man8
+
+# What root built in a checkout of somebody else is handed to its owner.
+HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: all setup types lint check test demo bench install uninstall clean need-root
+
+all: $(OBJECT) $(BUNDLE)
+
+setup:
+	@scripts/setup.sh build demo test
+
+$(MODULES): package.json package-lock.json
+	@command -v npm >/dev/null || { echo "Cannot find npm: Node.js 20 or newer with npm is needed." >&2; exit 1; }
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+	@$(HAND_OVER) node_modules
+
+# -mcpu=v3: 32-bit jumps, in every kernel since 5.1. asm/types.h lies in the multiarch folder.
+define COMPILE_BPF
+@command -v clang >/dev/null || { echo "Cannot find clang: run \`sudo make setup\`." >&2; exit 1; }
+@mkdir -p dist build
+clang -g -O2 -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/$$(clang -print-multiarch) -c $< -o $@
+@$(HAND_OVER) dist build
+endef
+
+$(OBJECT): bpf/l7egg.bpf.c $(HEADERS)
+	$(COMPILE_BPF)
+
+# Not loaded: it has every type of the contract in its BTF.
+$(CONTRACT): bpf/contract.c $(HEADERS)
+	$(COMPILE_BPF)
+
+# One CommonJS file: node starts it with 3 MB less than ES modules. Lazy parts run at their first use. koffi's
+# native addon lies beside it, so dist needs no node_modules.
+$(BUNDLE): $(MODULES) $(shell find src -name '*.ts') tools/koffi-native.ts
+	@mkdir -p dist
+	$(BIN)/esbuild src/main.ts --bundle --platform=node --format=cjs --target=node20 \
+		--outfile=$@ --sourcemap=external --log-level=warning \
+		--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
+		--banner:js="const importMetaUrl=require('node:url').pathToFileURL(__filename).href;"
+	@cp node_modules/@koromix/koffi-linux-*/linux_*/koffi.node dist/koffi.node
+	@$(HAND_OVER) dist
+
+types: $(MODULES)
+	$(BIN)/tsc -p .
+	@$(HAND_OVER) build
+
+lint: types $(OBJECT) $(CONTRACT)
+	$(BIN)/biome ci --colors=off
+	node build/tools/import-check.js src
+	node build/tools/abi-check.js $(CONTRACT) bpf/contract.h
+
+check: lint
+	scripts/run-tests.sh pure
+
+need-root:
+	@[ "$$(id -u)" -eq 0 ] || { echo "This needs root: run it with sudo." >&2; exit 1; }
+
+test: need-root
+	@scripts/setup.sh build test
+	@$(MAKE) --no-print-directory all check
+	scripts/run-tests.sh root
+
+demo: need-root
+	@scripts/setup.sh build demo
+	@$(MAKE) --no-print-directory all types
+	@node build/scripts/demo.js
+
+bench: need-root
+	@scripts/setup.sh build test
+	@$(MAKE) --no-print-directory all types
+	@set -e; for bench in test/bench/*.bench.ts; do node "build/$${bench%.ts}.js"; done
+
+install: all
+	install -d $(LIB) $(DESTDIR)/etc/l7egg
+	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
+	install -m 644 $(BUNDLE) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
+	install -d $(MAN8)
+	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
+	install -d $(UNITS)
+	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg.service >$(UNITS)/l7egg.service
+	[ -e $(DESTDIR)/etc/l7egg/flags ] || install -m 600 scripts/flags $(DESTDIR)/etc/l7egg/flags
+	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@echo "Installed. To enforce at every start: edit /etc/l7egg/flags, then \`systemctl enable --now l7egg\`."
+
+uninstall:
+	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl --quiet disable --now l7egg.service 2>/dev/null || true
+	rm -rf $(LIB)
+	rm -f $(DESTDIR)$(PREFIX)/bin/l7egg-cli $(MAN8)/l7egg-cli.8 $(UNITS)/l7egg.service
+	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
+	@echo "Uninstalled. $(DESTDIR)/etc/l7egg/flags is yours and stays."
+
+clean:
+	rm -rf build dist

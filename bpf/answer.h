@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Answers of trusted resolvers: bound to a pending query, parsed whole, and
+ * only then stored, before the packet goes up to whoever asked.
+ */
+#ifndef L7EGG_ANSWER_H
+#define L7EGG_ANSWER_H
+
+#include "dns.h"
+
+#define ANSWER_STEPS 4096
+#define RECORD_HEADER 10 /* type, class, TTL, rdata length */
+
+enum phase {
+	PHASE_RECORD, /* at the owner name of the next record, or at the end */
+	PHASE_LABEL,
+	PHASE_BYTE,
+	PHASE_OWNER_DONE,
+	PHASE_TARGET_DONE,
+	PHASE_DONE,
+	PHASE_MALFORMED,
+};
+
+struct answer_walk {
+	struct scratch *s;
+	struct control *c;
+};
+
+static __always_inline void start_name(struct scratch *s, __u32 at, __u32 after)
+{
+	s->at = at;
+	s->segment_start = at;
+	s->wire_end = 0;
+	s->walked_length = 0;
+	s->after_name = after;
+	s->phase = PHASE_LABEL;
+}
+
+/* Where the name just walked ends in its own place. */
+static __always_inline __u32 name_end(struct scratch *s)
+{
+	return s->wire_end ? s->wire_end : s->at;
+}
+
+static __always_inline void step_label(struct scratch *s, struct control *c)
+{
+	__u32 at = s->at;
+	__u8 byte;
+
+	if (at >= s->length) {
+		s->phase = PHASE_MALFORMED;
+		return;
+	}
+	byte = message_u8(s, at);
+	if (byte >= 0xc0) {
+		__u32 target = (byte & 0x3f) << 8 | message_u8(s, at + 1);
+
+		/* Strictly backwards, so no loop; never into the header. */
+		if (at + 2 > s->length || target < DNS_HEADER || target >= s->segment_start) {
+			s->phase = PHASE_MALFORMED;
+			return;
+		}
+		if (!s->wire_end)
+			s->wire_end = at + 2;
+		s->at = target;
+		s->segment_start = target;
+		return;
+	}
+	if (byte > MAX_LABEL) {
+		s->phase = PHASE_MALFORMED;
+		return;
+	}
+	s->walked_hash = hash_byte(s->walked_hash, c->hash_seed, byte);
+	s->walked_length += byte + 1;
+	s->at = at + 1;
+	if (s->walked_length > MAX_NAME) {
+		s->phase = PHASE_MALFORMED;
+		return;
+	}
+	if (byte == 0) {
+		s->phase = s->after_name;
+		return;
+	}
+	s->label_left = byte;
+	s->phase = PHASE_BYTE;
+}
+
+static __always_inline void step_byte(struct scratch *s, struct control *c)
+{
+	__u32 at = s->at;
+	__u8 byte;
+
+	if (at >= s->length) {
+		s->phase = PHASE_MALFORMED;
+		return;
+	}
+	byte = message_u8(s, at);
+	if (byte == '.' || byte == 0) {
+		s->phase = PHASE_MALFORMED;
+		return;
+	}
+	s->walked_hash = hash_byte(s->walked_hash, c->hash_seed, lower(byte));
+	s->at = at + 1;
+	if (--s->label_left == 0)
+		s->phase = PHASE_LABEL;
+}
+
+static __always_inline void collect(struct scratch *s, __u32 at, __u32 ttl_seconds, int is_ipv6)
+{
+	struct collected *collected;
+	__u32 n = s->n_collected;
+
+	if (n >= MAX_COLLECTED)
+		return;
+	opaque(n);
+	n &= MAX_COLLECTED - 1;
+	opaque(at);
+	at &= MESSAGE_MASK;
+	collected = &s->collected[n];
+	if (is_ipv6) {
+		__builtin_memcpy(&collected->addr, s->message + at, 16);
+		/* ::ffff/96 is inward, and no rule can cover it: such packets never pass. */
+		if (is_ipv4(&collected->addr)) {
+			count(COUNT_INWARD);
+			return;
+		}
+	} else {
+		__u32 v4_be;
+
+		__builtin_memcpy(&v4_be, s->message + at, 4);
+		set_ipv4(&collected->addr, v4_be);
+	}
+	collected->ttl_seconds = ttl_seconds;
+	s->n_collected = n + 1;
+}
+
+static __always_inline void step_owner_done(struct scratch *s, struct control *c)
+{
+	__u32 at = name_end(s), rdata = at + RECORD_HEADER;
+	__u16 rtype, rclass, rdata_length;
+	__u32 ttl;
+
+	if (rdata > s->length) {
+		s->phase = PHASE_MALFORMED;
+		return;
+	}
+	rtype = message_u16(s, at);
+	rclass = message_u16(s, at + 2);
+	ttl = message_u32(s, at + 4);
+	rdata_length = message_u16(s, at + 8);
+	s->record_start = rdata + rdata_length;
+	if (s->record_start > s->length) {
+		s->phase = PHASE_MALFORMED;
+		return;
+	}
+	s->phase = PHASE_RECORD;
+	if (rclass != DNS_CLASS_IN)
+		return;
+	if ((rtype == TYPE_A && rdata_length != 4) || (rtype == TYPE_AAAA && rdata_length != 16)) {
+		s->phase = PHASE_MALFORMED;
+		return;
+	}
+	if (!s->is_answer)
+		return;
+	if (rtype == TYPE_HTTPS || rtype == TYPE_SVCB)
+		s->has_hints = 1;
+	if (s->walked_hash != s->chain_hash)
+		return;
+	if (rtype == TYPE_A || rtype == TYPE_AAAA) {
+		collect(s, rdata, ttl, rtype == TYPE_AAAA);
+	} else if (rtype == TYPE_CNAME) {
+		s->cname_ttl = ttl;
+		s->rdata_end = s->record_start;
+		s->chain_offset = rdata;
+		s->walked_hash = HASH_START;
+		start_name(s, rdata, PHASE_TARGET_DONE);
+	}
+}
+
+/* The next record, or the end, which must be the end of the message. */
+static __always_inline void step_record(struct scratch *s, struct control *c)
+{
+	s->is_answer = s->answers_left > 0;
+	if (s->answers_left) {
+		s->answers_left--;
+	} else if (s->others_left) {
+		s->others_left--;
+	} else {
+		s->phase = s->record_start == s->length ? PHASE_DONE : PHASE_MALFORMED;
+		return;
+	}
+	/* A bare pointer to the end of the chain: what nearly every owner is. */
+	if (message_u16(s, s->record_start) == (0xc000 | s->chain_offset)) {
+		s->walked_hash = s->chain_hash;
+		s->wire_end = s->record_start + 2;
+		step_owner_done(s, c);
+		return;
+	}
+	s->walked_hash = HASH_START;
+	start_name(s, s->record_start, PHASE_OWNER_DONE);
+}
+
+static __always_inline void step_target_done(struct scratch *s)
+{
+	__u32 n = s->n_chain;
+
+	s->phase = PHASE_MALFORMED;
+	if (name_end(s) != s->rdata_end || n >= MAX_CHAIN)
+		return;
+	for (int i = 0; i < MAX_CHAIN; i++)
+		if (i < n && s->chain[i] == s->walked_hash)
+			return; /* a loop */
+	opaque(n);
+	n &= MAX_CHAIN - 1;
+	s->chain[n] = s->walked_hash;
+	s->chain_lengths[n] = s->walked_length;
+	s->chain_ttls[n] = s->cname_ttl;
+	s->n_chain = n + 1;
+	s->chain_hash = s->walked_hash;
+	s->phase = PHASE_RECORD;
+}
+
+static long answer_step(__u32 round, struct answer_walk *walk)
+{
+	struct scratch *s = walk->s;
+
+	switch (s->phase) {
+	case PHASE_RECORD:
+		step_record(s, walk->c);
+		break;
+	case PHASE_LABEL:
+		step_label(s, walk->c);
+		break;
+	case PHASE_BYTE:
+		step_byte(s, walk->c);
+		break;
+	case PHASE_OWNER_DONE:
+		step_owner_done(s, walk->c);
+		break;
+	case PHASE_TARGET_DONE:
+		step_target_done(s);
+		break;
+	}
+	return s->phase == PHASE_DONE || s->phase == PHASE_MALFORMED;
+}
+
+struct learn_walk {
+	struct scratch *s;
+};
+
+static long learn_step(__u32 round, struct learn_walk *walk)
+{
+	struct scratch *s = walk->s;
+	struct host_key key = { .policy = s->policy };
+	__u32 n = s->at_collected, ttl, stored = 0, slots;
+
+	if (n >= s->n_collected)
+		return 1;
+	opaque(n);
+	n &= MAX_COLLECTED - 1;
+	copy_addr(&key.addr, &s->collected[n].addr);
+	ttl = s->collected[n].ttl_seconds;
+	s->at_collected = n + 1;
+	for (int i = 0; i < MAX_HELD; i++) {
+		if (i >= s->n_rules || !s->rules[i])
+			break;
+		stored |= learn_address(PACKET_SCRATCH, n, s->rules[i], ttl);
+	}
+	if (s->n_rules) {
+		if (!stored)
+			return n + 1 >= s->n_collected;
+		count(COUNT_LEARNED);
+	}
+	s->n_stored++;
+	slots = s->event.head.n_addrs;
+	opaque(slots);
+	slots &= MAX_EVENT_ADDRS - 1;
+	copy_addr(event_addr(s, slots), &key.addr);
+	s->event.head.n_addrs = slots + 1;
+	if (slots + 1 == MAX_EVENT_ADDRS) {
+		send_dns_event(s, MAX_EVENT_ADDRS);
+		s->event.head.n_addrs = 0;
+	}
+	return n + 1 >= s->n_collected;
+}
+
+/* Parses the records behind the question. One of PHASE_DONE, PHASE_MALFORMED, or, out of steps,
+ * another.
+ */
+static __always_inline __u32 parse_answer(struct scratch *s, struct control *c)
+{
+	struct answer_walk walk = { .s = s, .c = c };
+
+	s->answers_left = message_u16(s, 6);
+	s->others_left = message_u16(s, 8) + message_u16(s, 10);
+	s->record_start = s->question_end;
+	s->chain_offset = DNS_HEADER;
+	s->chain_hash = s->name_hash;
+	s->chain[0] = s->name_hash;
+	s->chain_lengths[0] = s->name_length;
+	s->n_chain = 1;
+	s->has_hints = 0;
+	s->n_collected = 0;
+	s->phase = PHASE_RECORD;
+	bpf_loop(ANSWER_STEPS, answer_step, &walk, 0);
+	return s->phase;
+}
+
+static __always_inline void tell_unparsed(struct __sk_buff *skb, struct scratch *s, __u32 detail)
+{
+	count(COUNT_UNPARSED);
+	start_dns_event(skb, s, 1, VERDICT_ALLOW, REASON_DNS_UNPARSED, detail);
+	send_dns_event(s, 0);
+}
+
+/* Stores what was collected, for the rules in s->rules. */
+static __always_inline void store_collected(struct __sk_buff *skb, struct scratch *s)
+{
+	struct learn_walk walk = { .s = s };
+
+	s->at_collected = 0;
+	s->n_stored = 0;
+	start_dns_event(skb, s, 1, VERDICT_ALLOW, s->n_rules ? REASON_LEARNED : REASON_OBSERVED, 0);
+	bpf_loop(MAX_COLLECTED, learn_step, &walk, 0);
+	if (s->event.head.n_addrs)
+		send_dns_event(s, s->event.head.n_addrs);
+	else if (s->n_collected && !s->n_stored) {
+		s->event.head.verdict = VERDICT_DENY;
+		s->event.head.reason = REASON_DNS_INWARD;
+		copy_addr(event_addr(s, 0), &s->collected[0].addr);
+		send_dns_event(s, 1);
+	}
+}
+
+struct alias_walk {
+	struct scratch *s;
+	__u32 at;
+};
+
+static long alias_step(__u32 round, struct alias_walk *walk)
+{
+	struct scratch *s = walk->s;
+	__u32 n = round + 1, i = 0;
+
+	if (n >= s->n_chain)
+		return 1;
+	opaque(n);
+	n &= MAX_CHAIN - 1;
+	for (i = 0; i < MAX_HELD; i++) {
+		if (i >= s->n_rules)
+			break;
+		learn_alias(s, s->chain[n], s->chain_lengths[n], s->rules[i], s->chain_ttls[n]);
+	}
+	return 0;
+}
+
+static __always_inline long forget_query(struct scratch *s, int is_observed)
+{
+	return is_observed ? bpf_map_delete_elem(&observed_queries, &s->pending_key) :
+			     bpf_map_delete_elem(&pending_queries, &s->pending_key);
+}
+
+/* The scratch packet came from a trusted resolver's DNS port. */
+__noinline int handle_answer(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+	struct control *c = get_control();
+	struct pending *pending;
+	struct packet *pkt;
+	__u32 offset, n, phase, epoch;
+	int is_observed;
+	__u16 flags;
+
+	if (!s || !c)
+		return 0;
+	pkt = &s->pkt;
+	offset = pkt->payload_offset;
+	n = pkt->l3_end - pkt->payload_offset;
+	s->name_length = 0;
+	s->n_rules = 0;
+	s->rules[0] = 0;
+	s->qtype = 0;
+	if (pkt->is_fragment) {
+		tell_unparsed(skb, s, UNPARSED_FRAGMENT);
+		return 0;
+	}
+	if (pkt->l4_proto == IPPROTO_TCP) {
+		struct dns_stream_key key = {};
+		struct dns_stream *stream;
+		__u16 message_length_be;
+
+		if (n == 0)
+			return 0;
+		set_stream_key(&key, &pkt->destination, pkt->destination_port_be, &pkt->source,
+			       pkt->source_port_be);
+		stream = bpf_map_lookup_elem(&dns_streams, &key);
+		if (!stream || stream->next_sequence != pkt->sequence) {
+			count(COUNT_SEQUENCE);
+			/* In order or not, user space asks for what is pending on this stream. */
+			if (stream && pkt->sequence - stream->next_sequence < 1 << 20)
+				tell_unparsed(skb, s, UNPARSED_SPLIT);
+			return 0;
+		}
+		stream->next_sequence = pkt->sequence + n;
+		if (n < 2 || bpf_skb_load_bytes(skb, offset, &message_length_be, 2) ||
+		    bpf_ntohs(message_length_be) != n - 2) {
+			tell_unparsed(skb, s, UNPARSED_SPLIT);
+			return 0;
+		}
+		offset += 2;
+		n -= 2;
+	}
+	if (n < DNS_HEADER) {
+		count(COUNT_MALFORMED);
+		return 0;
+	}
+	if (n > MAX_DNS_MESSAGE) {
+		tell_unparsed(skb, s, UNPARSED_SIZE);
+		return 0;
+	}
+	if (!copy_message(skb, s, offset, n)) {
+		count(COUNT_MALFORMED);
+		return 0;
+	}
+	flags = message_u16(s, 2);
+	if (!(flags & DNS_FLAG_RESPONSE) || flags & DNS_OPCODE || message_u16(s, 4) != 1) {
+		count(COUNT_MALFORMED);
+		return 0;
+	}
+	bind_query(s, &pkt->destination, pkt->destination_port_be, &pkt->source,
+		   pkt->source_port_be, message_u16(s, 0), pkt->l4_proto);
+	pending = bpf_map_lookup_elem(&pending_queries, &s->pending_key);
+	is_observed = !pending;
+	if (is_observed)
+		pending = bpf_map_lookup_elem(&observed_queries, &s->pending_key);
+	if (!pending) {
+		count(COUNT_UNBOUND);
+		return 0;
+	}
+	if (!(repeats_question(s, pending) || read_question()) || s->qclass != DNS_CLASS_IN ||
+	    s->name_hash != pending->name_hash || s->name_length != pending->name_length ||
+	    s->qtype != pending->qtype) {
+		count(COUNT_QUESTION);
+		return 0;
+	}
+	use_coarse_clock(s);
+	if (age_ns(pending->asked_boot_ns, boot_ns(s)) > ANSWER_LIFE_NS) {
+		forget_query(s, is_observed);
+		count(COUNT_LATE);
+		return 0;
+	}
+	s->n_rules = 0;
+#pragma unroll
+	for (int i = 0; i < MAX_HELD; i++) {
+		s->rules[i] = pending->rules[i];
+		if (s->rules[i])
+			s->n_rules = i + 1;
+	}
+	epoch = pending->epoch;
+
+	/* Once: who deletes it, may learn from it. */
+	if (forget_query(s, is_observed)) {
+		count(COUNT_UNBOUND);
+		return 0;
+	}
+	if (!s->n_rules && !is_observed) /* refused by us, and this is our own answer */
+		return 0;
+	if (flags & DNS_FLAG_TRUNCATED && !is_observed) {
+		tell_unparsed(skb, s, UNPARSED_TRUNCATED);
+		return 0;
+	}
+	if (flags & DNS_RCODE) {
+		count(COUNT_RCODE);
+		return 0;
+	}
+	if (flags & DNS_FLAG_TRUNCATED)
+		return 0;
+	if (epoch != s->epoch && !is_observed) {
+		if (!read_question())
+			return 0;
+		match_name();
+		if (!s->is_listed || s->deny_rule)
+			return 0;
+	}
+	phase = parse_answer(s, c);
+	if (phase == PHASE_MALFORMED) {
+		count(COUNT_MALFORMED);
+		return 0;
+	}
+	if (phase != PHASE_DONE) {
+		if (is_observed)
+			return 0;
+		tell_unparsed(skb, s, UNPARSED_STEPS);
+		return 0;
+	}
+	if (s->n_chain > 1 && !is_observed) {
+		struct alias_walk walk = { .s = s };
+
+		bpf_loop(MAX_CHAIN, alias_step, &walk, 0);
+	}
+	if (s->n_collected)
+		store_collected(skb, s);
+	if (s->has_hints && !is_observed)
+		tell_unparsed(skb, s, UNPARSED_HINTS);
+	return 1;
+}
+
+#endif

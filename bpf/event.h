@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Events to user space: the first of a series at once, then a count once a second. */
+#ifndef L7EGG_EVENT_H
+#define L7EGG_EVENT_H
+
+#include "parse.h"
+
+#define SERIES_NS 1000000000ULL
+
+static __always_inline struct proc *find_process(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+
+	return cookie ? bpf_map_lookup_elem(&procs, &cookie) : NULL;
+}
+
+static __always_inline void add_process(struct event *event, struct proc *proc)
+{
+	if (!proc)
+		return;
+	event->pid = proc->pid;
+	event->uid = proc->uid;
+	__builtin_memcpy(event->comm, proc->comm, sizeof(event->comm));
+}
+
+/* How many events this one stands for; 0 = it only counts for a later one. */
+static __always_inline __u64 next_in_series(struct packet *pkt, __u32 policy, __u8 reason,
+					   struct proc *proc)
+{
+	struct series_key key = { .remote_port_be = pkt->destination_port_be,
+				  .policy = policy,
+				  .l4_proto = pkt->l4_proto,
+				  .reason = reason,
+				  .pid = proc ? proc->pid : 0 };
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct series *found, first = { .told_ns = now };
+	__u64 told;
+
+	copy_addr(&key.remote, &pkt->destination);
+	found = bpf_map_lookup_elem(&series, &key);
+	if (!found) {
+		bpf_map_update_elem(&series, &key, &first, BPF_ANY);
+		return 1;
+	}
+	told = found->told_ns;
+	if (now - told < SERIES_NS) {
+		__sync_fetch_and_add(&found->count, 1);
+		return 0;
+	}
+	found->told_ns = now;
+	told = found->count;
+	found->count = 0;
+	return told + 1;
+}
+
+/* Tells the verdict of the packet in the scratch area. */
+__noinline int tell_flow(struct __sk_buff *skb)
+{
+	struct scratch *s = get_scratch();
+	struct verdict_result *result;
+	struct packet *pkt;
+	struct proc *proc;
+	struct event *event;
+	__u64 stands_for = 1;
+
+	if (!s)
+		return 0;
+	pkt = &s->pkt;
+	result = &s->result;
+	proc = find_process(skb);
+	if (result->verdict != VERDICT_ALLOW) {
+		stands_for = next_in_series(pkt, s->policy, result->reason, proc);
+		if (!stands_for)
+			return 0;
+	}
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event) {
+		count(COUNT_RING_FULL);
+		return 0;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->boot_ns = boot_ns(s);
+	event->count = stands_for;
+	event->ifindex = skb->ifindex;
+	event->rule = result->rule;
+	event->kind = EVENT_FLOW;
+	event->verdict = result->verdict;
+	event->reason = result->reason;
+	event->policy = s->policy;
+	event->local_port_be = pkt->source_port_be;
+	event->remote_port_be = pkt->destination_port_be;
+	event->l4_proto = pkt->l4_proto;
+	event->detail = pkt->icmp_type;
+	event->ether_type = pkt->ether_type;
+	copy_addr(&event->local, &pkt->source);
+	copy_addr(&event->remote, &pkt->destination);
+	add_process(event, proc);
+	bpf_ringbuf_submit(event, 0);
+	return 1;
+}
+
+/* Where the n-th address of s->event goes, behind the name. */
+static __always_inline struct addr *event_addr(struct scratch *s, __u32 n)
+{
+	__u32 at = ((s->name_length + 7) & ~7) + n * sizeof(struct addr);
+
+	opaque(at);
+	at &= 0x1f8;
+	return (struct addr *)(s->event.name + at);
+}
+
+/* Sends s->event with the name of the scratch area and n addresses. */
+static __always_inline void send_dns_event(struct scratch *s, __u32 n_addrs)
+{
+	__u32 size;
+
+	s->event.head.n_addrs = n_addrs;
+	size = offsetof(struct dns_event, name) + ((s->name_length + 7) & ~7) +
+	       n_addrs * sizeof(struct addr);
+	opaque(size);
+	if (size > sizeof(s->event))
+		size = sizeof(s->event);
+	if (bpf_ringbuf_output(&events, &s->event, size, 0))
+		count(COUNT_RING_FULL);
+}
+
+/* Fills the head of s->event: an event about the name of the scratch area. */
+static __always_inline void start_dns_event(struct __sk_buff *skb, struct scratch *s, int is_answer,
+					    __u32 verdict, __u32 reason, __u32 detail)
+{
+	struct event *event = &s->event.head;
+	struct packet *pkt = &s->pkt;
+
+	__builtin_memset(event, 0, sizeof(*event));
+	event->boot_ns = boot_ns(s);
+	event->count = 1;
+	event->ifindex = skb->ifindex;
+	event->kind = EVENT_DNS;
+	event->verdict = verdict;
+	event->reason = reason;
+	event->detail = detail;
+	event->policy = s->policy;
+	event->qtype = s->qtype;
+	event->l4_proto = pkt->l4_proto;
+	event->ether_type = pkt->ether_type;
+	event->name_length = s->name_length;
+	event->rule = s->rules[0];
+	/* local = the client, remote = the resolver, whichever way the packet goes. */
+	copy_addr(&event->local, is_answer ? &pkt->destination : &pkt->source);
+	copy_addr(&event->remote, is_answer ? &pkt->source : &pkt->destination);
+	event->local_port_be = is_answer ? pkt->destination_port_be : pkt->source_port_be;
+	event->remote_port_be = is_answer ? pkt->source_port_be : pkt->destination_port_be;
+	if (!is_answer)
+		add_process(event, find_process(skb));
+}
+
+#endif

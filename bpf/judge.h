@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the rules say of a destination: deny, then allow and port, then drop. */
+#ifndef L7EGG_JUDGE_H
+#define L7EGG_JUDGE_H
+
+#include "answer.h"
+
+/* The rule is in force and names protocol and port of the scratch packet. */
+__noinline int rule_covers(__u32 rule_id)
+{
+	struct scratch *s = get_scratch();
+	struct packet *pkt;
+	struct rule *rule;
+	__u16 port;
+
+	if (!s)
+		return 0;
+	pkt = &s->pkt;
+	rule = find_rule(s->slot, rule_id);
+	if (!rule)
+		return 0;
+	/* ICMP has types where others have ports. */
+	port = pkt->l4_proto == IPPROTO_ICMP || pkt->l4_proto == IPPROTO_ICMPV6 ?
+		       pkt->icmp_type :
+		       bpf_ntohs(pkt->destination_port_be);
+	if (rule->n_ports == 0)
+		return 1;
+	for (int i = 0; i < MAX_PORTS; i++) {
+		struct port_range *range = &rule->ports[i];
+
+		if (i >= rule->n_ports)
+			break;
+		if (range->l4_proto && range->l4_proto != pkt->l4_proto)
+			continue;
+		if (port >= range->low && port <= range->high)
+			return 1;
+	}
+	return 0;
+}
+
+/* The first rule of the set that covers the scratch packet; 0 = none. */
+__noinline int find_in_set(__u32 set_id)
+{
+	struct scratch *s = get_scratch();
+	struct rule_set *set;
+	void *inner;
+
+	if (!s)
+		return 0;
+	inner = policy_map(&sets, s->slot);
+	set = inner ? bpf_map_lookup_elem(inner, &set_id) : NULL;
+	if (!set)
+		return 0;
+	for (int i = 0; i < MAX_HELD; i++) {
+		if (!set->rules[i])
+			break;
+		if (rule_covers(set->rules[i]))
+			return set->rules[i];
+	}
+	return 0;
+}
+
+/* Judges the destination of the scratch packet anew, by rules and leases only, into s->result. */
+__noinline int judge_rules(void)
+{
+	struct scratch *s = get_scratch();
+	struct verdict_result *result;
+	struct addr_rules *found;
+	struct host_key key = {};
+	struct leases *leases;
+	__u32 now, rule;
+
+	if (!s)
+		return 0;
+	result = &s->result;
+	key.policy = s->policy;
+	found = find_prefix(s->slot, s->policy, &s->pkt.destination);
+	result->verdict = VERDICT_DENY;
+	result->reason = REASON_NO_RULE;
+	result->rule = 0;
+	if (found) {
+		if (found->deny_set) {
+			rule = find_in_set(found->deny_set);
+			if (rule) {
+				result->rule = rule;
+				result->reason = REASON_DENY_CIDR;
+				return 1;
+			}
+		}
+		if (found->allow_set) {
+			rule = find_in_set(found->allow_set);
+			if (rule) {
+				result->rule = rule;
+				result->verdict = VERDICT_ALLOW;
+				result->reason = REASON_RULE_CIDR;
+				return 1;
+			}
+			result->reason = REASON_PORT;
+		}
+	}
+	copy_addr(&key.addr, &s->pkt.destination);
+	leases = bpf_map_lookup_elem(&learned, &key);
+	if (!leases)
+		return 1;
+	now = boot_seconds(s);
+	for (int i = 0; i < MAX_HELD; i++) {
+		__u64 held = leases->held[i];
+
+		rule = held >> 32;
+		if (!rule)
+			continue;
+		if ((__u32)held <= now) {
+			if (result->reason == REASON_NO_RULE)
+				result->reason = REASON_LEASE_ENDED;
+			continue;
+		}
+		if (rule_covers(rule)) {
+			result->rule = rule;
+			result->verdict = VERDICT_ALLOW;
+			result->reason = REASON_RULE_NAME;
+			return 1;
+		}
+		if (find_rule(s->slot, rule))
+			result->reason = REASON_PORT;
+	}
+	return 1;
+}
+
+#endif

@@ -1,0 +1,44 @@
+import { alsoMatches } from '../policy/name.ts';
+import type { PortRange } from '../policy/port.ts';
+import { type Policy, type Rule, subjectText } from '../policy/rule.ts';
+
+/** The rules as understood, a line each; a bare suffix with an example of what it matches besides. */
+export function describeRules(policy: Policy, inbound?: readonly PortRange[]): string[] {
+  return [
+    ...policy.rules.map((rule) => `${rule.action} ${describeSubject(rule)}${describePorts(rule.ports)}`),
+    policy.dns === 'strict'
+      ? 'lookups: only of listed names; ports 53 and 853 of other hosts need a rule that names them'
+      : 'lookups: of any name',
+    ...(inbound ? [`calls from outside: only${describePorts(inbound)}, and pings`] : []),
+  ];
+}
+
+function describeSubject(rule: Rule): string {
+  const text = subjectText(rule.who);
+  switch (rule.who.kind) {
+    case 'prefix':
+      return text;
+    case 'exact':
+      return `the name ${text}`;
+    case 'pattern':
+      return `names like ${text}`;
+    case 'suffix': {
+      const example = alsoMatches(rule.who.suffix);
+      return `names that end in "${text}"${example === undefined ? '' : `, which is also ${example}`}`;
+    }
+    default:
+      return rule.who satisfies never;
+  }
+}
+
+function describePorts(ports: readonly PortRange[]): string {
+  if (ports.length === 0) return '';
+  return ` on ${ports.map(describeRange).join(', ')}`;
+}
+
+function describeRange({ l4Proto, low, high }: PortRange): string {
+  const proto =
+    { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6', 132: 'sctp' }[l4Proto] ?? `protocol ${l4Proto}`;
+  if (l4Proto === 1 || l4Proto === 58) return proto;
+  return low === high ? `${low}/${proto}` : `${low}-${high}/${proto}`;
+}

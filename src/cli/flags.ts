@@ -1,0 +1,278 @@
+import { parseResolver, type Resolver } from '../dns/resolver.ts';
+import { UsageError } from '../errors.ts';
+import { mergePorts, type PortRange, parsePort } from '../policy/port.ts';
+import { buildPolicy, type Policy } from '../policy/rule.ts';
+import { parseTarget, type Target } from '../policy/target.ts';
+import { type FlagShape, type Normalised, suggest } from './normalise.ts';
+
+/** The sub-commands, with what each takes and does. */
+export const COMMANDS = {
+  enforce: {
+    usage: '[enforce] -iface=IF -eface=IF [flags]',
+    meaning: 'run in the foreground until SIGINT or SIGTERM',
+  },
+  status: { usage: 'status [-json]', meaning: 'what is in force; exit 0 enforcing, 3 not' },
+  check: {
+    usage: 'check HOST[:PORT[/PROTO]]',
+    meaning: 'would it pass, and by which rule; exit 0 allowed, 1 not',
+  },
+  stop: { usage: 'stop', meaning: 'end the enforcer and open what it closed' },
+  clean: { usage: 'clean', meaning: 'remove all of an instance from the kernel, running or not' },
+  doctor: { usage: 'doctor', meaning: 'what this host has, lacks and does not cover' },
+} as const;
+
+/** The name of a sub-command. */
+export type Command = keyof typeof COMMANDS;
+
+/** One flag: its shape, and what `-help` and the README say of it. */
+export interface FlagSpec extends FlagShape {
+  /** Stands for the value in help; empty where there is none. */
+  readonly placeholder: string;
+  readonly meaning: string;
+  readonly commands: readonly Command[];
+}
+
+const DEFAULT_INSTANCE = 'default';
+const DNS_MODES = ['open', 'strict'] as const;
+const LOG_FORMATS = ['text', 'json'] as const;
+const ALL: readonly Command[] = ['enforce', 'status', 'check', 'stop', 'clean', 'doctor'];
+
+const STAR = "'*' = physical, bond, VLAN and tunnel devices";
+
+/** All flags, in the order in which help lists them. */
+export const FLAGS: readonly FlagSpec[] = [
+  flag('iface', 'list', 'IF', 'interface on which DNS answers come in'),
+  flag('eface', 'list', 'IF', `interface whose egress is controlled; ${STAR}`),
+  flag('cidr', 'list', 'PREFIX', 'allow a network or an address'),
+  flag('deny-cidr', 'list', 'PREFIX', 'deny a network or an address, whatever allows it'),
+  flag('cn', 'list', 'SUFFIX', 'allow names that end so: .example.com is every name under example.com'),
+  flag(
+    'name',
+    'list',
+    'PATTERN',
+    'allow a name or a pattern: * in one label, leading **. one or more labels',
+  ),
+  flag('deny-name', 'list', 'PATTERN', 'refuse lookups of a name or a pattern'),
+  flag('port', 'list', 'PORT', 'limit all that is allowed: 443, 443/tcp, 8000-8100/udp or icmp'),
+  flag('resolver', 'list', 'ADDR', 'trusted resolver; default: those of this host'),
+  {
+    ...flag('dns', 'choice', 'open|strict', 'look up any name (default), or listed ones only'),
+    choices: DNS_MODES,
+  },
+  flag('allow-private-answers', 'boolean', '', 'let allowed names point to private addresses'),
+  flag('inbound', 'list', 'PORT', 'take new inbound flows on these ports only'),
+  flag('netns', 'value', 'NETNS', 'network namespace to work in: name, path or pid:N', ['enforce', 'doctor']),
+  flag('audit', 'boolean', '', 'drop nothing, report what would be dropped'),
+  flag('wait', 'boolean', '', 'wait for interfaces that are not there yet'),
+  flag('force', 'boolean', '', 'start even if that cuts the session that starts it'),
+  { ...flag('log', 'choice', 'text|json', 'form of events'), choices: LOG_FORMATS },
+  flag('instance', 'value', 'NAME', `name of this enforcer; default: ${DEFAULT_INSTANCE}`, ALL),
+  flag('json', 'boolean', '', 'print JSON', ['status']),
+  flag('version', 'boolean', '', 'print the version', ALL),
+  { ...flag('help', 'boolean', '', 'print this help', ALL), alias: 'h' },
+];
+
+/** Where to work: a namespace under /run/netns, the file of one, or that of a process. */
+export type Netns =
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'pid'; readonly pid: number };
+
+/** What `enforce` is to do. Empty lists of interfaces and resolvers: the host's own. `log`: absent = text. */
+export interface EnforceOptions {
+  readonly command: 'enforce';
+  readonly instance: string;
+  readonly ifaces: readonly string[];
+  readonly efaces: readonly string[];
+  readonly policy: Policy;
+  readonly remarks: readonly string[];
+  readonly resolvers: readonly Resolver[];
+  readonly inbound?: readonly PortRange[];
+  readonly netns?: Netns;
+  readonly wait: boolean;
+  readonly force: boolean;
+  readonly log?: 'text' | 'json';
+}
+
+/** What the command line asks for. */
+export type Options =
+  | EnforceOptions
+  | { readonly command: 'status'; readonly instance: string; readonly json: boolean }
+  | {
+      readonly command: 'check';
+      readonly instance: string;
+      readonly target: Target;
+      readonly targetText: string;
+    }
+  | { readonly command: 'stop' | 'clean'; readonly instance: string }
+  | { readonly command: 'doctor'; readonly instance: string; readonly netns?: Netns }
+  | { readonly command: 'help'; readonly about?: Command }
+  | { readonly command: 'version' };
+
+/**
+ * Turns sorted arguments into what is asked for, every value parsed. The first word names the command.
+ * Throws UsageError, also where `enforce` would allow nothing and `-audit` is not given.
+ */
+export function parseOptions({ values, words, rest }: Normalised): Options {
+  const isOn = (name: string): boolean => values.get(name)?.[0] === 'true';
+  const [first, ...others] = words[0] === 'help' ? words.slice(1) : words;
+  const isVersionWord = first === 'version' && others.length === 0;
+  const command = first === undefined || isVersionWord ? 'enforce' : parseCommand(first);
+  const [targetText, ...extra] = command === 'check' ? [...others, ...rest] : [undefined, ...others, ...rest];
+  if (extra[0] !== undefined) throw new UsageError(`"${extra[0]}" is one argument too many for ${command}`);
+  if (words[0] === 'help' || isOn('help'))
+    return { command: 'help', ...(first === undefined ? {} : { about: command }) };
+  if (isOn('version') || isVersionWord) return { command: 'version' };
+  checkFlags(command, values);
+  const instance = parseInstance(values.get('instance')?.[0] ?? DEFAULT_INSTANCE);
+  switch (command) {
+    case 'enforce':
+      return parseEnforce(instance, values);
+    case 'status':
+      return { command, instance, json: isOn('json') };
+    case 'check':
+      if (targetText === undefined)
+        throw new UsageError(`check needs a target: ${COMMANDS.check.usage} is legal`);
+      return { command, instance, target: parseTarget(targetText), targetText };
+    case 'doctor':
+      return { command, instance, ...netnsOf(values) };
+    case 'stop':
+    case 'clean':
+      return { command, instance };
+    default:
+      return command satisfies never;
+  }
+}
+
+/** The text of `-help`: all of it, or what concerns one command. */
+export function helpText(about?: Command): string {
+  const commands = ALL.filter((name) => about === undefined || name === about);
+  const flags = FLAGS.filter((spec) => about === undefined || spec.commands.includes(about));
+  const usage = commands.map((name): Row => [`l7egg-cli ${COMMANDS[name].usage}`, COMMANDS[name].meaning]);
+  const rows = flags.map(({ name, placeholder, meaning, kind }): Row => {
+    const value = placeholder && `=${placeholder}`;
+    return [`-${name}${value}${kind === 'list' ? '…' : ''}`, meaning];
+  });
+  return [
+    'Usage:',
+    ...alignRows(usage),
+    '',
+    'Flags, with one dash or two, the value behind = or a space; … is repeatable and comma separated:',
+    ...alignRows(rows),
+    '',
+  ].join('\n');
+}
+
+type Values = Normalised['values'];
+type Row = readonly [left: string, right: string];
+
+function flag(
+  name: string,
+  kind: FlagSpec['kind'],
+  placeholder: string,
+  meaning: string,
+  commands: readonly Command[] = ['enforce'],
+): FlagSpec {
+  return { name, kind, placeholder, meaning, commands };
+}
+
+function alignRows(rows: readonly Row[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}
+
+function parseCommand(word: string): Command {
+  const command = ALL.find((name) => name === word);
+  if (command) return command;
+  throw new UsageError(
+    `"${word}" is not a command${suggest(word, ALL) || `: ${ALL.join(', ')} or help is legal`}`,
+  );
+}
+
+function checkFlags(command: Command, values: Values): void {
+  const legal = FLAGS.filter((spec) => spec.commands.includes(command)).map(({ name }) => name);
+  const stray = [...values.keys()].find((name) => !legal.includes(name));
+  if (stray === undefined) return;
+  throw new UsageError(
+    `flag -${stray} is not for ${command}: ${legal.map((name) => `-${name}`).join(', ')} are legal`,
+  );
+}
+
+function parseEnforce(instance: string, values: Values): EnforceOptions {
+  const list = (name: string): readonly string[] => values.get(name) ?? [];
+  const isOn = (name: string): boolean => list(name)[0] === 'true';
+  const { policy, remarks } = buildPolicy({
+    cidr: list('cidr'),
+    denyCidr: list('deny-cidr'),
+    cn: list('cn'),
+    name: list('name'),
+    denyName: list('deny-name'),
+    port: list('port'),
+    dns: DNS_MODES.find((mode) => mode === list('dns')[0]) ?? 'open',
+    audit: isOn('audit'),
+    allowPrivateAnswers: isOn('allow-private-answers'),
+    noInbound: false,
+  });
+  if (!policy.audit && !policy.rules.some((rule) => rule.action === 'allow')) {
+    throw new UsageError('nothing would be allowed: give at least one of -cidr, -cn and -name, or -audit');
+  }
+  const log = LOG_FORMATS.find((format) => format === list('log')[0]);
+  return {
+    command: 'enforce',
+    instance,
+    ifaces: parseInterfaces('iface', list('iface')),
+    efaces: parseInterfaces('eface', list('eface')),
+    policy,
+    remarks,
+    resolvers: list('resolver').map(parseResolver),
+    ...(values.has('inbound') ? { inbound: mergePorts(list('inbound').flatMap(parseInbound)) } : {}),
+    ...netnsOf(values),
+    wait: isOn('wait'),
+    force: isOn('force'),
+    ...(log === undefined ? {} : { log }),
+  };
+}
+
+function parseInterfaces(name: 'iface' | 'eface', texts: readonly string[]): string[] {
+  return [...new Set(texts.map((text) => parseInterface(name, text)))];
+}
+
+/** As the kernel takes names (dev_valid_name). */
+function parseInterface(name: 'iface' | 'eface', text: string): string {
+  const isLegal = /^[^\s/:]+$/u.test(text) && text !== '.' && text !== '..';
+  if (text === '*' && name === 'iface')
+    throw new UsageError(`-iface "*" is not legal: "*" is for -eface only`);
+  if (isLegal && new TextEncoder().encode(text).length <= 15) return text;
+  throw new UsageError(
+    `-${name} "${text}" is no interface name: 1 to 15 bytes without "/", ":" and white space are legal`,
+  );
+}
+
+function parseInstance(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/u.test(text)) return text;
+  throw new UsageError(
+    `instance "${text}" is no legal name: 1 to 32 letters, digits, "_" or "-", the first a letter or digit`,
+  );
+}
+
+function parseInbound(text: string): PortRange[] {
+  if (text === 'icmp')
+    throw new UsageError('-inbound "icmp" has no ports: 22, 22/tcp or 8000-8100/udp is legal');
+  return parsePort(text);
+}
+
+function netnsOf(values: Values): { netns?: Netns } {
+  const text = values.get('netns')?.[0];
+  return text === undefined ? {} : { netns: parseNetns(text) };
+}
+
+function parseNetns(text: string): Netns {
+  const [, pid] = /^pid:(.*)$/su.exec(text) ?? [];
+  if (pid !== undefined && /^[1-9]\d{0,6}$/u.test(pid)) return { kind: 'pid', pid: Number(pid) };
+  const isPlain = pid === undefined && !text.includes('\0');
+  if (isPlain && text.includes('/')) return { kind: 'path', path: text };
+  if (isPlain && /^\S+$/u.test(text) && text !== '.' && text !== '..') return { kind: 'name', name: text };
+  throw new UsageError(
+    `netns "${text}" is not legal: a name below /run/netns, a path, or pid: and a process id is`,
+  );
+}

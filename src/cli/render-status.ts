@@ -1,0 +1,56 @@
+import type { Status } from '../enforcer/status.ts';
+import { escapeControl } from '../flow/escape.ts';
+
+const MAX_LEARNED = 20;
+
+/**
+ * What is in force, for a person: a headline, then interfaces, rules, addresses and counters; or that nothing
+ * is, and what `others` adds to that.
+ */
+export function renderStatus(status: Status, others = ''): string {
+  if (!status.enforcing && status.interfaces.length === 0) {
+    return `instance "${status.instance}": nothing is in force${others}\n`;
+  }
+  const lines = [
+    `${status.enforcing ? 'enforcing' : 'NOT enforcing'}${status.audit ? ' (audit: nothing is dropped)' : ''}`,
+    `  instance   ${status.instance}`,
+    `  process    ${status.pid ?? 'none'}`,
+    `  since      ${status.startedAt ?? 'unknown'}`,
+    `  dns        ${status.dns ?? 'unknown'}, resolvers: ${status.resolvers.join(', ') || 'none'}`,
+    'interfaces',
+    ...status.interfaces.map((each) => `  ${pad(each.name)} ${describeInterface(each)}`),
+    'rules',
+    ...status.rules.map(
+      (rule) =>
+        `  ${escapeControl(rule.rule).padEnd(32)} allowed ${rule.allowed} refused ${rule.refused} learned ${rule.learned}${rule.evicted ? ` evicted ${rule.evicted}` : ''}`,
+    ),
+    `learned addresses: ${status.learned.length}`,
+    ...status.learned
+      .slice(0, MAX_LEARNED)
+      .map(
+        (entry) =>
+          `  ${entry.address.padEnd(32)} ${entry.endsInSeconds} s  ${escapeControl(entry.rules.join(' '))}`,
+      ),
+    ...(status.learned.length > MAX_LEARNED
+      ? [`  … ${status.learned.length - MAX_LEARNED} more, see -json`]
+      : []),
+    'counters',
+    ...Object.entries(status.counters)
+      .filter(([, value]) => value > 0)
+      .map(([name, value]) => `  ${pad(name.replaceAll('_', ' '))} ${value}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function describeInterface(each: Status['interfaces'][number]): string {
+  const does = [each.enforces ? 'enforced' : '', each.learns ? 'learns from answers' : '']
+    .filter(Boolean)
+    .join(', ');
+  if (each.ifindex === 0) return `${does}: not there, waited for`;
+  const lacks = (['ingress', 'egress'] as const).filter((direction) => !each.hooks.includes(direction));
+  return lacks.length === 0 ? does : `${does}: NOT ATTACHED (${lacks.join(', ')})`;
+}
+
+function pad(text: string): string {
+  return text.padEnd(16);
+}

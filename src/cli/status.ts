@@ -1,0 +1,14 @@
+import { readStatus } from '../enforcer/status.ts';
+import { mentionOthers } from './others.ts';
+import { renderStatus } from './render-status.ts';
+
+/** Prints what is in force. Exit code 0 enforcing, 3 not. */
+export function runStatus(options: { readonly instance: string; readonly json: boolean }): number {
+  const status = readStatus(options.instance);
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify(status, undefined, 2)}\n`
+      : renderStatus(status, mentionOthers(options.instance)),
+  );
+  return status.enforcing ? 0 : 3;
+}

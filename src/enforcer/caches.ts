@@ -1,0 +1,63 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/*
+ * Caching services on the host and how each is told to forget. dnsmasq clears its cache on SIGHUP
+ * (dnsmasq(8)); the others have a command.
+ */
+const SERVICES = [
+  { comm: 'systemd-resolve', name: 'systemd-resolved', command: ['resolvectl', 'flush-caches'] },
+  { comm: 'nscd', name: 'nscd', command: ['nscd', '--invalidate=hosts'] },
+  { comm: 'dnsmasq', name: 'dnsmasq', command: undefined },
+] as const;
+
+/**
+ * Has the caching resolvers of this network namespace forget, so that the next lookups are answered
+ * afresh and teach. Answers which were told.
+ */
+export function flushCaches(): string[] {
+  const here = readlinkSync('/proc/self/ns/net');
+  const told = new Set<string>();
+  for (const { pid, comm } of listProcesses()) {
+    const service = SERVICES.find((each) => each.comm === comm);
+    if (!service || namespaceOf(pid) !== here) continue;
+    if (service.command) {
+      runCommand(service.command);
+    } else if (!signal(pid)) continue;
+    told.add(service.name);
+  }
+  return [...told];
+}
+
+function runCommand([command, ...args]: readonly [string, ...string[]]): void {
+  // Not there or refused: the cache's entries are asked again when they end.
+  void import('node:child_process').then(({ execFile }) => execFile(command, args, () => {}));
+}
+
+function listProcesses(): { pid: number; comm: string }[] {
+  return readdirSync('/proc').flatMap((name) => {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) return [];
+    try {
+      return [{ pid, comm: readFileSync(`/proc/${pid}/comm`, 'utf8').trim() }];
+    } catch {
+      return []; // it ended while we looked
+    }
+  });
+}
+
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return undefined; // gone
+  }
+}
+
+function signal(pid: number): boolean {
+  try {
+    process.kill(pid, 'SIGHUP');
+    return true;
+  } catch {
+    return false; // gone, or not ours to signal
+  }
+}

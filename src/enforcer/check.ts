@@ -1,0 +1,160 @@
+import { HOST_POLICY } from '../datapath/compile.ts';
+import { findLearned } from '../datapath/learned.ts';
+import { Pins } from '../datapath/pins.ts';
+import { activeEpoch } from '../datapath/policy-slot.ts';
+import { type DatapathState, openState } from '../datapath/state.ts';
+import { encodeStruct } from '../datapath/struct.ts';
+import { RecordType } from '../dns/record-type.ts';
+import { parseResolver } from '../dns/resolver.ts';
+import { formatAddress } from '../flow/address.ts';
+import { bootTimeNs } from '../libbpf/clock.ts';
+import { matchesName } from '../policy/name.ts';
+import { matchesPort } from '../policy/port.ts';
+import { contains } from '../policy/prefix.ts';
+import { parseCanonicalRule, portsInForce, type Rule } from '../policy/rule.ts';
+import type { Target } from '../policy/target.ts';
+import { Asker } from './asker.ts';
+import { type InstanceRecord, RunDir } from './run-dir.ts';
+import { readStatus } from './status.ts';
+
+/** The answer to `check`: `because` is a sentence with the rule or the reason. */
+export interface Answer {
+  readonly verdict: 'allow' | 'deny';
+  readonly because: string;
+}
+
+/** What a check is judged by. */
+interface InForce {
+  readonly state: DatapathState;
+  readonly record: InstanceRecord;
+  readonly rules: ReadonlyMap<number, Rule>;
+}
+
+/**
+ * Whether a connection would pass what is in force; undefined when nothing is. A name is looked up, as the
+ * program would do: its answer teaches, and its addresses are judged by the leases. Throws SystemError.
+ */
+export async function checkTarget(instance: string, target: Target): Promise<Answer | undefined> {
+  if (!readStatus(instance).enforcing) return undefined;
+  using state = openState(new Pins(instance));
+  const record = new RunDir(instance).readRecord(activeEpoch(state));
+  if (!record) return undefined;
+  const rules = new Map(
+    record.rules.map(({ id, canonical, source }) => {
+      const rule = parseCanonicalRule(canonical, source);
+      return [id, { ...rule, ports: portsInForce(rule, record.dns) }];
+    }),
+  );
+  const { host } = target;
+  const inForce = { state, record, rules };
+  if (host.kind === 'address') return checkAddress(inForce, target, host.addr16);
+  return await checkName(inForce, target, host.name);
+}
+
+async function checkName(inForce: InForce, target: Target, name: string): Promise<Answer> {
+  const { rules, record } = inForce;
+  const listing = [...rules.values()].filter(({ who }) => who.kind !== 'prefix' && matchesName(who, name));
+  const denial = listing.find(({ action }) => action === 'deny');
+  if (denial) return { verdict: 'deny', because: `${denial.source}: lookups of ${name} are refused` };
+  const allowing = listing.find((rule) => hasPort(rule, target));
+  if (allowing) return await checkListed(inForce, target, name, `${allowing.source} lists ${name}`);
+  const [listed] = listing;
+  if (listed) {
+    return { verdict: 'deny', because: `${listed.source} lists ${name}, but not ${portText(target)}` };
+  }
+  return await checkUnlisted(inForce, target, name, record.dns === 'strict');
+}
+
+/* A rule lists the name; what it leads to may be refused all the same, as private or denied addresses are. */
+async function checkListed(inForce: InForce, target: Target, name: string, because: string): Promise<Answer> {
+  const refused: string[] = [];
+  const addresses = await lookUp(inForce, name);
+  for (const addr of addresses) {
+    const answer = checkAddress(inForce, target, addr);
+    if (answer.verdict === 'deny') refused.push(`${formatAddress(addr)} is refused: ${answer.because}`);
+  }
+  if (refused.length === 0) return { verdict: 'allow', because };
+  const verdict = refused.length === addresses.length ? 'deny' : 'allow';
+  return { verdict, because: `${because}, but ${refused.join('; ')}` };
+}
+
+/* No rule lists the name, but one may list where it leads to, or a name whose CNAME it is. */
+async function checkUnlisted(
+  inForce: InForce,
+  target: Target,
+  name: string,
+  isStrict: boolean,
+): Promise<Answer> {
+  const answers = (await lookUp(inForce, name)).map((addr) => ({
+    addr,
+    ...checkAddress(inForce, target, addr),
+  }));
+  const refused = answers.find(({ verdict }) => verdict === 'deny');
+  const [passed] = answers;
+  if (passed && !refused) return { verdict: 'allow', because: `${passed.because}, where ${name} leads to` };
+  const where = refused ? `, and ${formatAddress(refused.addr)} is refused: ${refused.because}` : '';
+  const lookup = isStrict ? ', and -dns=strict refuses its lookup' : where;
+  return { verdict: 'deny', because: `no rule lists ${name}${lookup}` };
+}
+
+async function lookUp({ record }: InForce, name: string): Promise<Uint8Array[]> {
+  using asker = new Asker();
+  const [first] = record.resolvers;
+  if (first === undefined) return [];
+  const answers = await Promise.all(
+    [RecordType.a, RecordType.aaaa].map((qtype) => asker.ask(parseResolver(first), name, qtype)),
+  );
+  return answers.flatMap((answer) =>
+    answer?.status === 'learned' ? answer.addresses.map(({ addr }) => addr) : [],
+  );
+}
+
+function checkAddress({ state, record, rules }: InForce, target: Target, addr16: Uint8Array): Answer {
+  const address = formatAddress(addr16);
+  if (isResolverPort(record, target, addr16)) {
+    return { verdict: 'allow', because: `${address} is a trusted resolver, and this its DNS port` };
+  }
+  const covering = [...rules.values()].filter(
+    ({ who }) => who.kind === 'prefix' && contains(who.prefix, addr16),
+  );
+  const denial = covering.find((rule) => rule.action === 'deny' && hasPort(rule, target));
+  if (denial) return { verdict: 'deny', because: `${denial.source} denies ${address}` };
+  const allowing = covering.find((rule) => rule.action === 'allow' && hasPort(rule, target));
+  if (allowing) return { verdict: 'allow', because: `${allowing.source} contains ${address}` };
+  const now = Number(bootTimeNs() / 1_000_000_000n);
+  const leases = findLearned(state, encodeStruct('host_key', { addr: addr16, policy: HOST_POLICY }));
+  const live = leases.flatMap(({ ruleId, endsAt }) => {
+    const rule = rules.get(ruleId);
+    return rule && endsAt > now ? [{ rule, endsAt }] : [];
+  });
+  const lease = live.find(({ rule }) => hasPort(rule, target));
+  if (lease) {
+    return {
+      verdict: 'allow',
+      because: `${lease.rule.source} leases ${address} for ${lease.endsAt - now} s more`,
+    };
+  }
+  const [other] = [...covering.filter(({ action }) => action === 'allow'), ...live.map(({ rule }) => rule)];
+  if (other)
+    return { verdict: 'deny', because: `${other.source} holds ${address}, but not ${portText(target)}` };
+  return { verdict: 'deny', because: `no rule holds ${address}` };
+}
+
+function isResolverPort(record: InstanceRecord, { port, l4Proto }: Target, addr16: Uint8Array): boolean {
+  return (
+    (l4Proto === 6 || l4Proto === 17) &&
+    record.resolvers
+      .map((text) => parseResolver(text))
+      .some((resolver) => resolver.port === port && Buffer.compare(resolver.addr16, addr16) === 0)
+  );
+}
+
+/* Without a port any port is asked for: one that passes is enough. */
+function hasPort(rule: Rule, { port, l4Proto }: Target): boolean {
+  return port === undefined || matchesPort(rule.ports, l4Proto, port);
+}
+
+function portText({ port, l4Proto }: Target): string {
+  const proto = l4Proto === 6 ? 'tcp' : l4Proto === 17 ? 'udp' : `protocol ${l4Proto}`;
+  return port === undefined ? proto : `${port}/${proto}`;
+}

@@ -1,0 +1,113 @@
+import { HOST_POLICY } from '../datapath/compile.ts';
+import type { RawDnsEvent } from '../datapath/event.ts';
+import { pendingOf } from '../datapath/pending.ts';
+import type { DatapathState } from '../datapath/state.ts';
+import { teach } from '../datapath/teacher.ts';
+import { RecordType } from '../dns/record-type.ts';
+import type { Resolver } from '../dns/resolver.ts';
+import { decodeName } from '../dns/wire-name.ts';
+import type { NumberedRule } from '../policy/compile-names.ts';
+import { matchesName } from '../policy/name.ts';
+import type { Asker } from './asker.ts';
+
+const AGAIN_MS = 5_000;
+const LOOK_MS = 20;
+const MAX_RECENT = 10_000;
+
+/** What the fallback needs of the enforcer. */
+export interface FallbackContext {
+  readonly state: DatapathState;
+  readonly asker: Asker;
+  rules(): readonly NumberedRule[];
+  resolvers(): readonly Resolver[];
+  /** An answer taught this. */
+  learned(name: string, addresses: readonly Uint8Array[]): void;
+}
+
+/**
+ * Answers that the kernel did not parse (in pieces, too large, too long to walk, HTTPS and SVCB hints):
+ * the name is asked again by a socket of ours, decoded strictly, and the lease written through the
+ * kernel. Once per name in five seconds.
+ */
+export class Fallback {
+  readonly #context: FallbackContext;
+  readonly #asked = new Map<string, number>();
+  #lookedAt = 0;
+
+  constructor(context: FallbackContext) {
+    this.#context = context;
+  }
+
+  /** Takes an event with reason `dns-unparsed`. */
+  async take(event: RawDnsEvent): Promise<void> {
+    const { state, asker } = this.#context;
+    if (asker.isOwnPort(event.localPort)) return;
+    // Cut short over UDP: the client asks again over TCP, by itself.
+    if (event.unparsed === 'truncated') return;
+    const resolver = this.#resolverOf(event);
+    if (!resolver) return;
+    if (event.qname !== undefined) {
+      const types = event.unparsed === 'hints' ? [RecordType.a, RecordType.aaaa] : [event.qtype];
+      await Promise.all(types.map((qtype) => this.#ask(resolver, event.qname ?? '', qtype, [event.ruleId])));
+      return;
+    }
+    // Anybody can send pieces in the resolver's name: not each is worth a look at the whole map.
+    const now = Date.now();
+    if (now - this.#lookedAt < LOOK_MS) return;
+    this.#lookedAt = now;
+    // In pieces: which question it answers is not known, so each that waits on this socket is asked.
+    const waiting = pendingOf(state, event.local, event.localPort, event.l4Proto);
+    await Promise.all(
+      waiting.map(({ name, qtype, ruleIds }) => {
+        const text = decodeName(name);
+        return text === undefined ? undefined : this.#ask(resolver, text, qtype, ruleIds);
+      }),
+    );
+  }
+
+  async #ask(resolver: Resolver, name: string, qtype: number, ruleIds: readonly number[]): Promise<void> {
+    if (!this.#mayAsk(`${name} ${qtype}`)) return;
+    const { state, asker, learned } = this.#context;
+    const answer = await asker.ask(resolver, name, qtype);
+    if (answer?.status !== 'learned') return;
+    const ids = this.#rulesFor(name, ruleIds);
+    for (const { addr, ttl } of answer.addresses) {
+      teach(state, { policyId: HOST_POLICY, ruleIds: ids, addresses: [addr], ttlSeconds: ttl });
+    }
+    learned.call(
+      this.#context,
+      name,
+      answer.addresses.map(({ addr }) => addr),
+    );
+  }
+
+  /** All rules that list the name; a CNAME target is listed by those the kernel named. */
+  #rulesFor(name: string, fromKernel: readonly number[]): number[] {
+    const matching = this.#context
+      .rules()
+      .filter(
+        ({ rule }) => rule.action === 'allow' && rule.who.kind !== 'prefix' && matchesName(rule.who, name),
+      )
+      .map(({ id }) => id);
+    return matching.length > 0 ? matching : fromKernel.filter((id) => id !== 0);
+  }
+
+  #resolverOf(event: RawDnsEvent): Resolver | undefined {
+    return this.#context.resolvers().find(({ addr16 }) => Buffer.compare(addr16, event.remote) === 0);
+  }
+
+  #mayAsk(question: string): boolean {
+    const now = Date.now();
+    const last = this.#asked.get(question);
+    if (last !== undefined && now - last < AGAIN_MS) return false;
+    this.#asked.delete(question);
+    this.#asked.set(question, now);
+    if (this.#asked.size > MAX_RECENT) {
+      for (const [old, since] of this.#asked) {
+        if (now - since < AGAIN_MS && this.#asked.size <= MAX_RECENT) break;
+        this.#asked.delete(old);
+      }
+    }
+    return true;
+  }
+}

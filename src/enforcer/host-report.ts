@@ -1,0 +1,152 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { hasLinkLayer } from '../datapath/attach.ts';
+import { LIMITS } from '../datapath/layout.ts';
+import { listAllHooks } from '../datapath/pins.ts';
+import { SystemError, UnsupportedError } from '../errors.ts';
+import { hasTcx, queryTcx } from '../libbpf/link.ts';
+import { isBpffs } from '../libbpf/mount.ts';
+import { BpfProgram } from '../libbpf/program.ts';
+import { type Link, listLinks } from '../netlink/links.ts';
+import { listUdpSockets } from '../netlink/sock-diag.ts';
+import { isWayOut } from './interfaces.ts';
+import { netnsInode } from './netns.ts';
+import { findCgroup2 } from './process-hooks.ts';
+import { findResolvers, formatResolver } from './resolvers.ts';
+
+/** One finding: `ok` is there, `note` is worth knowing, `missing` keeps l7egg from enforcing. */
+export interface Finding {
+  readonly level: 'ok' | 'note' | 'missing';
+  readonly text: string;
+}
+
+/** Looks at the host: what is there, what is missing and how to get it, what is not covered. Changes nothing. */
+export function examineHost(): Finding[] {
+  const findings = [...examineKernel(), ...examineResolvers()];
+  if (findings.some(({ level }) => level === 'missing')) return findings;
+  return [
+    ...findings,
+    ...examineLinks(),
+    ...examineLocalResolver(),
+    ...examineMemory(),
+    ...LIMITS_OF_TC_MODE.map((text): Finding => ({ level: 'note', text })),
+  ];
+}
+
+/** What tc mode can't hold, in every report. */
+export const LIMITS_OF_TC_MODE: readonly string[] = [
+  'what one program looks up is open to every program behind the interface, containers behind NAT included',
+  'two names on one address are one destination: the TLS server name is not looked at yet',
+  'data can be carried in the names of lookups to a trusted resolver; -dns=strict limits it to listed names',
+  'a program with CAP_NET_RAW can send past tc with PACKET_QDISC_BYPASS: keep that capability from what you confine',
+  'an outside peer that can reach a listening port can carry data out by it; -inbound=PORTS limits which',
+];
+
+function examineKernel(): Finding[] {
+  const findings: Finding[] = [];
+  const add = (level: Finding['level'], text: string) => findings.push({ level, text });
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot) add('missing', 'root: run it with sudo');
+  try {
+    const tcx = hasTcx();
+    add('ok', `kernel ${release()}, ${tcx ? 'tcx links' : 'clsact filters (tcx comes with 6.6)'}, libbpf`);
+  } catch (thrown) {
+    if (!(thrown instanceof UnsupportedError || thrown instanceof SystemError)) throw thrown;
+    add('missing', `bpf: ${thrown.message}`);
+  }
+  add(
+    isBpffs('/sys/fs/bpf') || isRoot ? 'ok' : 'missing',
+    isBpffs('/sys/fs/bpf')
+      ? 'bpffs on /sys/fs/bpf'
+      : 'bpffs is not mounted on /sys/fs/bpf: it will be at the start',
+  );
+  const cgroup = findCgroup2(readFileSync('/proc/self/mounts', 'utf8'));
+  add(
+    cgroup ? 'ok' : 'note',
+    cgroup ? `cgroup2 on ${cgroup}` : 'cgroup2 is not mounted: events will not name the process',
+  );
+  return findings;
+}
+
+function examineResolvers(): Finding[] {
+  const { resolvers, remarks } = findResolvers([]);
+  const text = resolvers.map(formatResolver).join(', ');
+  return [
+    resolvers.length > 0
+      ? { level: 'ok', text: `resolvers: ${text}` }
+      : { level: 'note', text: 'no resolver is known: give one with -resolver, or no name can be learned' },
+    ...remarks.map((remark): Finding => ({ level: 'note', text: remark })),
+  ];
+}
+
+function examineLinks(): Finding[] {
+  const here = netnsInode();
+  const hooks = listAllHooks().filter(({ hook }) => hook.netns === here && hook.direction === 'egress');
+  const links = listLinks().filter((link) => link.up && isWayOut(link));
+  return links.flatMap((link): Finding[] => {
+    const owner = hooks.find(({ hook }) => hook.ifindex === link.ifindex);
+    const shape = hasLinkLayer(link.arphrd) ? '' : ', no link-layer header';
+    const served = owner ? `served by instance "${owner.instance}"` : 'not served by any instance';
+    return [
+      { level: owner ? 'ok' : 'note', text: `interface ${link.name}${shape}: ${served}` },
+      ...examineChain(link),
+    ];
+  });
+}
+
+/* A program in front of ours that answers "ok" ends the chain, and ours is not asked. */
+function examineChain(link: Link): Finding[] {
+  if (!hasTcx()) return [];
+  const names = queryTcx(link.ifindex, 'egress').map(({ progId }) => {
+    using program = BpfProgram.byId(progId);
+    return program.info().name;
+  });
+  const ours = names.findIndex((name) => name.startsWith('l7egg_'));
+  if (ours < 1) return [];
+  return [
+    {
+      level: 'note',
+      text: `interface ${link.name}: "${names.slice(0, ours).join('", "')}" runs before l7egg and can pass packets by`,
+    },
+  ];
+}
+
+/* A recursive resolver on this host asks servers everywhere: it needs rules of its own. */
+function examineLocalResolver(): Finding[] {
+  const listens = listUdpSockets().some(({ localPort, remotePort }) => localPort === 53 && remotePort === 0);
+  const names = ['unbound', 'named', 'knot-resolver', 'pdns_recursor'].filter(isRunning);
+  if (!listens || names.length === 0) return [];
+  return [
+    {
+      level: 'note',
+      text: `${names.join(', ')} on this host answers on port 53: if it asks servers everywhere by itself, allow port 53 to them, or have it forward to a resolver given with -resolver`,
+    },
+  ];
+}
+
+function isRunning(comm: string): boolean {
+  return readdirSync('/proc').some((pid) => {
+    if (!/^\d+$/u.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === comm;
+    } catch {
+      return false; // it ended while we looked
+    }
+  });
+}
+
+function examineMemory(): Finding[] {
+  const perEntry = 64;
+  const bytes =
+    LIMITS.MAX_FLOWS * (40 + 24 + perEntry) +
+    2 * LIMITS.MAX_INBOUND * (40 + 8 + perEntry) +
+    LIMITS.MAX_LEASE_ADDRS * (24 + 72 + perEntry) +
+    LIMITS.MAX_LEASE_RECORDS * 24 +
+    (LIMITS.MAX_PENDING + LIMITS.MAX_OBSERVED) * (48 + 320 + perEntry);
+  return [
+    {
+      level: 'ok',
+      text: `kernel memory of an instance: about ${Math.round(bytes / 1e6)} MB (${LIMITS.MAX_FLOWS} flows, ${LIMITS.MAX_LEASE_ADDRS} learned addresses)`,
+    },
+  ];
+}

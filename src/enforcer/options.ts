@@ -1,0 +1,27 @@
+import type { Resolver } from '../dns/resolver.ts';
+import type { PortRange } from '../policy/port.ts';
+import type { Policy } from '../policy/rule.ts';
+
+/** What the owner asked for. */
+export interface EnforceOptions {
+  readonly instance: string;
+  /** Interfaces on which DNS answers come in; empty = the default route's. */
+  readonly learning: readonly string[];
+  /** Interfaces whose egress is controlled, `*` = every way out; empty = the default route's. */
+  readonly enforced: readonly string[];
+  readonly policy: Policy;
+  /** Local ports on which new inbound flows are taken; absent = on all. */
+  readonly inbound?: readonly PortRange[];
+  /** Empty = those that the host uses. */
+  readonly resolvers: readonly Resolver[];
+  /** Interfaces that are not there yet are waited for. */
+  readonly wait: boolean;
+  /** Start also when that cuts the session that starts it. */
+  readonly force: boolean;
+}
+
+/** What the enforcer has to say while it runs; the command line writes it. */
+export interface Listener {
+  /** A sentence for the owner. */
+  remark(text: string): void;
+}

@@ -1,0 +1,53 @@
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import type { Pins } from '../datapath/pins.ts';
+import type { DatapathState } from '../datapath/state.ts';
+import { SystemError } from '../errors.ts';
+import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
+import type { Listener } from './options.ts';
+
+const HOOKS = [
+  { program: 'l7egg_connect4', name: 'connect4', hook: CgroupHook.inet4Connect },
+  { program: 'l7egg_connect6', name: 'connect6', hook: CgroupHook.inet6Connect },
+  { program: 'l7egg_sendmsg4', name: 'sendmsg4', hook: CgroupHook.udp4Sendmsg },
+  { program: 'l7egg_sendmsg6', name: 'sendmsg6', hook: CgroupHook.udp6Sendmsg },
+];
+
+/** The programs that note which process uses a socket. They never refuse. */
+export const PROCESS_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => program);
+
+/** Where cgroup2 is mounted, by the type of the file system; undefined where it is not. */
+export function findCgroup2(mounts: string): string | undefined {
+  return mounts
+    .split('\n')
+    .map((line) => line.split(' '))
+    .find(([, , fsType]) => fsType === 'cgroup2')?.[1];
+}
+
+/** Attaches them to the root cgroup, and pins them. Without cgroup2 events name no process, and a remark says so. */
+export function attachProcessHooks(state: DatapathState, pins: Pins, listener: Listener): void {
+  const root = findCgroup2(readFileSync('/proc/self/mounts', 'utf8'));
+  if (root === undefined) {
+    listener.remark('cgroup2 is not mounted: events will not name the process');
+    return;
+  }
+  const cgroup = openSync(root, 'r');
+  try {
+    for (const { program, name, hook } of HOOKS) {
+      const path = pins.cgroupLink(name);
+      using pinned = BpfLink.openPinned(path);
+      if (pinned && pinned.info().kind === 'cgroup') {
+        pinned.update(state.program(program));
+        continue;
+      }
+      if (existsSync(path)) rmSync(path);
+      using link = attachCgroup(state.program(program), cgroup, hook);
+      link.pin(path);
+    }
+  } catch (thrown) {
+    // Names of processes are a service, not the enforcement: it goes on without them, and says so.
+    if (!(thrown instanceof SystemError)) throw thrown;
+    listener.remark(`events will not name the process: ${thrown.message}`);
+  } finally {
+    closeSync(cgroup);
+  }
+}

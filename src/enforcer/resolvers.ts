@@ -1,0 +1,111 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { parseResolvConf } from '../dns/resolv-conf.ts';
+import { DNS_PORT, isLoopback, type Resolver } from '../dns/resolver.ts';
+import { UsageError } from '../errors.ts';
+import { formatAddress } from '../flow/address.ts';
+
+/** Files that say who resolves names on this host. */
+export interface ResolverFiles {
+  readonly resolvConf: string;
+  /** systemd-resolved writes its upstream servers there. */
+  readonly resolvedUpstreams: string;
+}
+
+export const HOST_FILES: ResolverFiles = {
+  resolvConf: '/etc/resolv.conf',
+  resolvedUpstreams: '/run/systemd/resolve/resolv.conf',
+};
+
+/** The most DNS ports that the resolvers of one policy may have together. */
+const MAX_DNS_PORTS = 4;
+/** The most resolvers of one policy. */
+const MAX_RESOLVERS = 64;
+
+/**
+ * The trusted resolvers: those given, else those of resolv.conf and, where that points at a stub on
+ * loopback, systemd-resolved's upstreams. `remarks` says what was left out.
+ */
+export function findResolvers(
+  given: readonly Resolver[],
+  files: ResolverFiles = HOST_FILES,
+): { resolvers: readonly Resolver[]; remarks: readonly string[] } {
+  if (given.length > 0) return { resolvers: checkBounds(unique(given)), remarks: [] };
+  const own = readConf(files.resolvConf);
+  const resolvers = [...own.nameservers];
+  const remarks = own.unreadable.map(
+    (text) => `${files.resolvConf}: nameserver "${text}" is not an address; left out`,
+  );
+  if (resolvers.some(isLoopback)) resolvers.push(...readConf(files.resolvedUpstreams).nameservers);
+  return { resolvers: unique(resolvers), remarks };
+}
+
+function checkBounds(resolvers: readonly Resolver[]): readonly Resolver[] {
+  if (resolvers.length > MAX_RESOLVERS) {
+    throw new UsageError(`-resolver has ${resolvers.length} resolvers: at most ${MAX_RESOLVERS} are legal`);
+  }
+  const ports = dnsPorts(resolvers);
+  if (ports.length > MAX_DNS_PORTS) {
+    throw new UsageError(
+      `-resolver has the ports ${ports.join(', ')}: at most ${MAX_DNS_PORTS} different ones are legal`,
+    );
+  }
+  return resolvers;
+}
+
+/** Whether resolv.conf names any resolver by itself. */
+export function namesResolver(files: ResolverFiles = HOST_FILES): boolean {
+  return /^nameserver[ \t]/mu.test(readText(files.resolvConf));
+}
+
+/** The directories to watch for changes, with the names of the files in them; links are followed. */
+export function resolverPlaces(files: ResolverFiles = HOST_FILES): Map<string, Set<string>> {
+  const places = new Map<string, Set<string>>();
+  for (const path of Object.values(files)) {
+    for (const place of [path, realPath(path)]) {
+      if (place === undefined || !existsSync(dirname(place))) continue;
+      const names = places.get(dirname(place)) ?? new Set();
+      places.set(dirname(place), names.add(basename(place)));
+    }
+  }
+  return places;
+}
+
+function realPath(path: string): string | undefined {
+  return existsSync(path) ? realpathSync(path) : undefined;
+}
+
+/** A resolver as text, with its port where that is not 53. */
+export function formatResolver({ addr16, port }: Resolver): string {
+  const address = formatAddress(addr16);
+  if (port === DNS_PORT) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** The ports of the resolvers, each once. */
+export function dnsPorts(resolvers: readonly Resolver[]): number[] {
+  return [...new Set(resolvers.map((resolver) => resolver.port))];
+}
+
+function readConf(path: string): ReturnType<typeof parseResolvConf> {
+  const text = readText(path);
+  return text === '' ? { nameservers: [], unreadable: [] } : parseResolvConf(text);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // no such file: the host has no such service
+  }
+}
+
+function unique(resolvers: readonly Resolver[]): Resolver[] {
+  const seen = new Map(
+    resolvers.map((resolver) => [
+      `${Buffer.from(resolver.addr16).toString('hex')}:${resolver.port}`,
+      resolver,
+    ]),
+  );
+  return [...seen.values()];
+}

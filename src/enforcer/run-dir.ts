@@ -1,0 +1,200 @@
+import {
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { TakenError } from '../errors.ts';
+import type { Fd } from '../libbpf/fd.ts';
+import { lockFile, lockHolder } from '../libbpf/file-lock.ts';
+import { lockDirectory } from '../libbpf/flock.ts';
+
+/** Where all instances keep what is not in the kernel. */
+export const RUN_ROOT = '/run/l7egg';
+
+/** A rule as it is in force: its id in the kernel, its canonical text, and as its owner wrote it. */
+export interface RecordedRule {
+  readonly id: number;
+  readonly canonical: string;
+  readonly source: string;
+}
+
+/** An interface as it is served. */
+export interface RecordedInterface {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly learns: boolean;
+  readonly enforces: boolean;
+}
+
+/** What an instance writes down before it attaches, so that `status` needs no process. */
+export interface InstanceRecord {
+  readonly version: 1;
+  readonly instance: string;
+  /** Of the slot that this describes. */
+  readonly epoch: number;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly netns: { readonly inode: number; readonly cookie: string };
+  readonly attach: 'tcx' | 'clsact';
+  readonly interfaces: readonly RecordedInterface[];
+  readonly rules: readonly RecordedRule[];
+  readonly dns: 'open' | 'strict';
+  readonly audit: boolean;
+  readonly resolvers: readonly string[];
+}
+
+/** The files of one instance below /run/l7egg. */
+export class RunDir {
+  readonly path: string;
+
+  constructor(instance: string, root: string = RUN_ROOT) {
+    this.path = `${root}/${instance}`;
+  }
+
+  /** Makes the directory and takes the lock of the running process; undefined when another process has it. */
+  lock(): Fd | undefined {
+    for (;;) {
+      mkdirSync(this.path, { recursive: true, mode: 0o755 });
+      try {
+        return lockFile(`${this.path}/lock`);
+      } catch (thrown) {
+        // ENOENT: whoever had the lock has removed the directory again.
+        if (!hasCode(thrown, 'ENOENT')) throw thrown;
+      }
+    }
+  }
+
+  /** The process that holds the lock; undefined when none does, 0 when it is of another PID namespace. */
+  runningPid(): number | undefined {
+    return lockHolder(`${this.path}/lock`);
+  }
+
+  writePid(): void {
+    this.#replace('pid', `${process.pid}\n`);
+  }
+
+  /**
+   * What is in force. `epoch`, when given, is that of the kernel's active slot: of the record before and
+   * after a swap the one that describes it is answered, whenever the process died. Undefined when there is none.
+   */
+  readRecord(epoch?: number): InstanceRecord | undefined {
+    const next = this.#parseRecord('next.json');
+    if (epoch !== undefined && next?.epoch === epoch) return next;
+    return this.#parseRecord('state.json');
+  }
+
+  /** Writes down what is about to be in force. */
+  prepareRecord(record: InstanceRecord): void {
+    this.#replace('next.json', `${JSON.stringify(record, undefined, 2)}\n`);
+  }
+
+  /** As `readRecord`; when it is one that was prepared and never committed, it is now. */
+  settleRecord(epoch: number): InstanceRecord | undefined {
+    const record = this.readRecord(epoch);
+    if (record && this.#parseRecord('next.json')?.epoch === epoch) this.commitRecord();
+    return record;
+  }
+
+  /** What was prepared is in force now. */
+  commitRecord(): void {
+    renameSync(`${this.path}/next.json`, `${this.path}/state.json`);
+  }
+
+  /** Notes that we made the clsact qdisc of an interface, so that it is ours to remove. */
+  markClsact(ifindex: number): void {
+    writeFileSync(`${this.path}/clsact.${ifindex}`, '');
+  }
+
+  /** Takes the note back. */
+  unmarkClsact(ifindex: number): void {
+    rmSync(`${this.path}/clsact.${ifindex}`, { force: true });
+  }
+
+  /** The interfaces whose clsact qdisc we made. */
+  clsactMade(): number[] {
+    if (!existsSync(this.path)) return [];
+    return readdirSync(this.path).flatMap(
+      (name) => Number(/^clsact\.(\d+)$/u.exec(name)?.[1] ?? Number.NaN) || [],
+    );
+  }
+
+  /** Removes all but the lock, which its holder keeps. Idempotent. */
+  removeFiles(): void {
+    rmSync(`${this.path}/state.json`, { force: true });
+    rmSync(`${this.path}/next.json`, { force: true });
+    rmSync(`${this.path}/pid`, { force: true });
+    for (const ifindex of this.clsactMade()) rmSync(`${this.path}/clsact.${ifindex}`, { force: true });
+  }
+
+  /** Removes the directory, and that of all instances when this was the last. Idempotent. */
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+    removeIfEmpty(dirname(this.path));
+  }
+
+  #parseRecord(name: string): InstanceRecord | undefined {
+    if (!existsSync(`${this.path}/${name}`)) return undefined;
+    try {
+      const record: unknown = JSON.parse(readFileSync(`${this.path}/${name}`, 'utf8'));
+      return isRecord(record) ? record : undefined;
+    } catch {
+      return undefined; // half a file can't be: it is renamed into place; a foreign one counts as none
+    }
+  }
+
+  #replace(name: string, text: string): void {
+    writeFileSync(`${this.path}/${name}.new`, text, { mode: 0o644 });
+    renameSync(`${this.path}/${name}.new`, `${this.path}/${name}`);
+  }
+}
+
+function removeIfEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch (thrown) {
+    // Other instances are there; it is gone already; it is a mount (systemd's RuntimeDirectory) and not ours.
+    if (!['ENOTEMPTY', 'ENOENT', 'EBUSY', 'EROFS'].some((code) => hasCode(thrown, code))) throw thrown;
+  }
+}
+
+function hasCode(thrown: unknown, code: string): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === code;
+}
+
+function isRecord(value: unknown): value is InstanceRecord {
+  return typeof value === 'object' && value !== null && 'version' in value && value.version === 1;
+}
+
+const START_LIMIT_MS = 20_000;
+const LOOK_MS = 10;
+
+/**
+ * Lets one start of any instance go on at a time, so that two can't both find an interface free.
+ * Throws TakenError when another start does not end.
+ */
+export async function lockStart(root: string = RUN_ROOT): Promise<Fd> {
+  const until = Date.now() + START_LIMIT_MS;
+  while (Date.now() < until) {
+    mkdirSync(root, { recursive: true, mode: 0o755 });
+    const lock = lockDirectory(root);
+    // Another may have removed the directory between our opening and locking it: then we hold nothing.
+    if (lock && isSameFile(lock, root)) return lock;
+    lock?.close();
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  throw new TakenError(
+    `another l7egg has been starting for ${START_LIMIT_MS / 1000} s: wait for it, or end it`,
+  );
+}
+
+function isSameFile(fd: Fd, path: string): boolean {
+  return existsSync(path) && fstatSync(fd.number).ino === statSync(path).ino;
+}

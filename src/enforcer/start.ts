@@ -1,0 +1,229 @@
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { attachKind } from '../datapath/attach.ts';
+import { compilePolicy, HOST_POLICY, numberRules } from '../datapath/compile.ts';
+import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
+import { findLearned } from '../datapath/learned.ts';
+import { Pins } from '../datapath/pins.ts';
+import { activeEpoch, applyPolicy, nextEpoch } from '../datapath/policy-slot.ts';
+import { adoptState, createState, type DatapathState, ONLY, pinState } from '../datapath/state.ts';
+import { encodeStruct, readField, writeStruct } from '../datapath/struct.ts';
+import { isLoopback, parseAddress, type Resolver } from '../dns/resolver.ts';
+import { TakenError } from '../errors.ts';
+import { bootTimeNs } from '../libbpf/clock.ts';
+import { readInterface } from '../libbpf/ifindex.ts';
+import { netnsCookie } from '../libbpf/setns.ts';
+import { listLinks } from '../netlink/links.ts';
+import { canonicalRule, type Rule } from '../policy/rule.ts';
+import { Scope } from '../scope.ts';
+import { canAdopt } from './adopt.ts';
+import { provideBpffs } from './bpffs.ts';
+import { Enforcer, type InForce } from './enforcer.ts';
+import { attachAll, dropOthers, findPresent, type HookContext, programsFor } from './hooks.ts';
+import {
+  findDefaultInterface,
+  isWayOut,
+  type Present,
+  planInterfaces,
+  recordInterfaces,
+  type Served,
+} from './interfaces.ts';
+import { refuseLockout } from './lockout.ts';
+import { netnsInode } from './netns.ts';
+import type { EnforceOptions, Listener } from './options.ts';
+import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
+import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
+import { lockStart, RunDir } from './run-dir.ts';
+import { seedInbound } from './seed.ts';
+import { takeDown } from './takedown.ts';
+
+/** The BPF object lies beside the bundle. */
+const OBJECT_PATH = fileURLToPath(new URL('l7egg.bpf.o', import.meta.url));
+
+/**
+ * Puts the policy in force and answers the running enforcer. Where pins of this instance are in force it
+ * adopts them with no gap. When it throws, nothing has been put in force, and what was in force stays:
+ * UsageError, TakenError, UnsupportedError, LockoutError, SystemError.
+ */
+export async function startEnforcer(
+  options: EnforceOptions,
+  listener: Listener,
+  objectPath: string = OBJECT_PATH,
+): Promise<Enforcer> {
+  using scope = new Scope();
+  const netns = netnsInode();
+  const { resolvers, remarks } = findResolvers(options.resolvers);
+  for (const remark of remarks) listener.remark(remark);
+  if (resolvers.length === 0) {
+    listener.remark('no resolver is known, so no name can be learned: give one with -resolver');
+  }
+  const { ways, isEveryWay } = namedWays(options.enforced);
+  const plan = planInterfaces(
+    options.learning.length > 0 ? options.learning : [findDefaultInterface('iface')],
+    ways,
+    resolvers.some(isLoopback),
+  );
+  provideBpffs();
+  using _starting = await lockStart();
+  const found = findPresent(plan, options.instance, netns, options.wait);
+  const run = new RunDir(options.instance);
+  const isFirst = !existsSync(run.path);
+  const lock = run.lock();
+  if (!lock) {
+    throw new TakenError(
+      `instance "${options.instance}" is running as process ${run.runningPid() ?? 'unknown'}: stop it first, or give this one another name with -instance`,
+    );
+  }
+  scope.use(lock);
+  try {
+    const inForce = await putInForce(
+      { options, listener, run, netns, resolvers, plan, isEveryWay, ...found },
+      scope,
+      objectPath,
+    );
+    return new Enforcer(inForce, scope.move());
+  } catch (thrown) {
+    if (isFirst) run.remove();
+    throw thrown;
+  }
+}
+
+/** What is known before the first change. */
+interface Prepared {
+  readonly options: EnforceOptions;
+  readonly listener: Listener;
+  readonly run: RunDir;
+  readonly netns: number;
+  readonly resolvers: readonly Resolver[];
+  readonly plan: readonly Served[];
+  readonly present: readonly Present[];
+  readonly absent: readonly Served[];
+  readonly isEveryWay: boolean;
+}
+
+async function putInForce(prepared: Prepared, scope: Scope, objectPath: string): Promise<InForce> {
+  const { options, listener, run, netns, resolvers, plan, present, absent, isEveryWay } = prepared;
+  const pins = new Pins(options.instance);
+  const cookie = netnsCookie();
+  const adopts = canAdopt(pins, cookie, run.readRecord());
+  // At boot resolv.conf may not yet say that the resolver is a stub on this host.
+  const mayLearnOnLoopback = options.wait && options.resolvers.length === 0;
+  const later = mayLearnOnLoopback ? [{ name: 'lo', learns: true, enforces: false }] : [];
+  const programs = [...programsFor(present, [...absent, ...later], isEveryWay), ...PROCESS_PROGRAMS];
+  const state = scope.use(
+    adopts ? adoptState(objectPath, programs, pins) : createState(objectPath, programs, cookie, randomSeed()),
+  );
+  const record = adopts ? run.settleRecord(activeEpoch(state)) : undefined;
+  const { rules, next } = numberRules(options.policy.rules, {
+    known: new Map(record?.rules.map((rule) => [rule.canonical, rule.id])),
+    next: nextRuleId(state),
+  });
+  const compiled = compilePolicy(options.policy, rules, next, dnsPorts(resolvers), options.inbound);
+
+  if (!options.force) {
+    const byId = new Map(rules.map(({ id, rule }) => [id, rule]));
+    await refuseLockout(options.policy, resolvers, (addr) => leasedRules(state, byId, addr));
+  }
+
+  const kind = attachKind();
+  const context: HookContext = { state, pins, run, netns, kind };
+  try {
+    if (!adopts) {
+      pins.create();
+      pinState(state, pins);
+    }
+    run.writePid();
+    run.prepareRecord({
+      version: 1,
+      instance: options.instance,
+      epoch: nextEpoch(state),
+      pid: process.pid,
+      startedAt: new Date().toISOString(),
+      netns: { inode: netns, cookie: cookie.toString() },
+      attach: kind,
+      interfaces: recordInterfaces(plan, present),
+      rules: rules.map(({ id, rule }) => ({ id, canonical: canonicalRule(rule), source: rule.source })),
+      dns: options.policy.dns,
+      audit: options.policy.audit,
+      resolvers: resolvers.map(formatResolver),
+    });
+    setResolvers(state, resolvers);
+    setOwnAddresses(state, ownAddresses());
+    await applyPolicy(state, compiled);
+    run.commitRecord();
+    attachProcessHooks(state, pins, listener);
+    await attachAll(context, present, async () => {
+      seedInbound(state, bootTimeNs());
+      markReady(state);
+    });
+    dropOthers(context, present);
+  } catch (thrown) {
+    if (!adopts) takeDown(options.instance);
+    throw thrown;
+  }
+  return {
+    options,
+    listener,
+    context,
+    rules,
+    resolvers,
+    plan,
+    present,
+    isEveryWay,
+    mayLearnOnLoopback,
+    adopts,
+  };
+}
+
+function leasedRules(state: DatapathState, byId: ReadonlyMap<number, Rule>, addr: Uint8Array): Rule[] {
+  const now = Number(bootTimeNs() / 1_000_000_000n);
+  const leases = findLearned(state, encodeStruct('host_key', { addr, policy: HOST_POLICY }));
+  return leases.flatMap(({ ruleId, endsAt }) => (endsAt > now ? (byId.get(ruleId) ?? []) : []));
+}
+
+/* The interfaces to control by name; `*` stands for every way out, of now and later. */
+function namedWays(enforced: readonly string[]): { ways: string[]; isEveryWay: boolean } {
+  if (enforced.length === 0) return { ways: [findDefaultInterface('eface')], isEveryWay: false };
+  if (!enforced.includes('*')) return { ways: [...enforced], isEveryWay: false };
+  const ways = listLinks()
+    .filter(isWayOut)
+    .map(({ name }) => name);
+  return { ways: [...enforced.filter((name) => name !== '*'), ...ways], isEveryWay: true };
+}
+
+/* From the kernel's generator: loading the crypto library for eight bytes would cost 2 MB. */
+function randomSeed(): bigint {
+  const bytes = Buffer.alloc(8);
+  const fd = openSync('/dev/urandom', 'r');
+  try {
+    readSync(fd, bytes);
+  } finally {
+    closeSync(fd);
+  }
+  return bytes.readBigUInt64LE();
+}
+
+function nextRuleId(state: DatapathState): number {
+  const control = state.map('control').get(ONLY);
+  return control ? readField(control, 'control', 'next_rule_id') : 1;
+}
+
+function markReady(state: DatapathState): void {
+  const control = state.map('control').get(ONLY);
+  if (!control) throw new RangeError('no control entry');
+  writeStruct(control, 0, 'control', { ready: 1 });
+  state.map('control').set(ONLY, control);
+}
+
+/** The addresses of the host, from the C library: no netlink library has to be loaded before the verdict. */
+function ownAddresses(): OwnAddress[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, addresses]) => {
+    const ifindex = readInterface(name)?.ifindex;
+    return (addresses ?? []).flatMap(({ address, cidr }) => {
+      const parsed = parseAddress(address.replace(/%.*$/u, ''), 0);
+      const prefixLength = Number(cidr?.split('/')[1]);
+      return parsed && ifindex !== undefined ? [{ ifindex, address: parsed.addr16, prefixLength }] : [];
+    });
+  });
+}

@@ -1,0 +1,127 @@
+import { listLearned } from '../datapath/learned.ts';
+import { Pins } from '../datapath/pins.ts';
+import { activeEpoch } from '../datapath/policy-slot.ts';
+import { ONLY, openState, readCounters } from '../datapath/state.ts';
+import { readField, readWide } from '../datapath/struct.ts';
+import { formatAddress } from '../flow/address.ts';
+import { bootTimeNs } from '../libbpf/clock.ts';
+import type { Direction } from '../libbpf/link.ts';
+import { hooksInForce } from './in-force.ts';
+import { type InstanceRecord, RunDir } from './run-dir.ts';
+
+/** How one interface is served. `hooks` holds the directions whose program is in force. */
+export interface InterfaceStatus {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly learns: boolean;
+  readonly enforces: boolean;
+  readonly hooks: readonly Direction[];
+}
+
+/** Counts of one rule since it was first in force. */
+export interface RuleStatus {
+  readonly rule: string;
+  readonly id: number;
+  readonly allowed: number;
+  readonly refused: number;
+  readonly learned: number;
+  readonly evicted: number;
+}
+
+/** An address with a live lease. */
+export interface LearnedStatus {
+  readonly address: string;
+  readonly rules: readonly string[];
+  readonly endsInSeconds: number;
+}
+
+/** What is in force for an instance. */
+export interface Status {
+  readonly instance: string;
+  /** The verdict is in force on every enforced interface that is there. */
+  readonly enforcing: boolean;
+  readonly pid: number | undefined;
+  readonly startedAt: string | undefined;
+  readonly dns: 'open' | 'strict' | undefined;
+  readonly audit: boolean;
+  readonly resolvers: readonly string[];
+  readonly interfaces: readonly InterfaceStatus[];
+  readonly rules: readonly RuleStatus[];
+  readonly learned: readonly LearnedStatus[];
+  readonly counters: { readonly [name: string]: number };
+}
+
+/** Reads what is in force from the kernel; no process is asked. Throws UnsupportedError, SystemError. */
+export function readStatus(instance: string): Status {
+  const run = new RunDir(instance);
+  const pins = new Pins(instance);
+  const pid = run.runningPid();
+  if (!pins.exist()) return nothingInForce(instance, pid);
+  using state = openState(pins);
+  const record = run.readRecord(activeEpoch(state));
+  const control = state.map('control').get(ONLY);
+  const isReady = control !== undefined && readField(control, 'control', 'ready') === 1;
+  const interfaces = record ? readInterfaces(record, pins) : [];
+  const enforced = interfaces.filter((each) => each.enforces && each.ifindex !== 0);
+  const names = new Map(record?.rules.map(({ id, source }) => [id, source]));
+  const now = Number(bootTimeNs() / 1_000_000_000n);
+  return {
+    instance,
+    enforcing: isReady && enforced.length > 0 && enforced.every(({ hooks }) => hooks.includes('egress')),
+    pid,
+    startedAt: record?.startedAt,
+    dns: record?.dns,
+    audit: record?.audit ?? false,
+    resolvers: record?.resolvers ?? [],
+    interfaces,
+    rules: (record?.rules ?? []).map(({ id, source }) => {
+      const key = Buffer.alloc(4);
+      key.writeUInt32LE(id);
+      const value = state.map('rule_states').get(key);
+      const count = (field: 'allowed' | 'refused' | 'learned' | 'evicted') =>
+        value ? Number(readWide(value, 'rule_state', field)) : 0;
+      return {
+        rule: source,
+        id,
+        allowed: count('allowed'),
+        refused: count('refused'),
+        learned: count('learned'),
+        evicted: count('evicted'),
+      };
+    }),
+    learned: listLearned(state).flatMap(({ address, leases }) => {
+      const live = leases.filter(({ endsAt, ruleId }) => endsAt > now && names.has(ruleId));
+      if (live.length === 0) return [];
+      return {
+        address: formatAddress(address),
+        rules: live.map(({ ruleId }) => names.get(ruleId) ?? `#${ruleId}`),
+        endsInSeconds: Math.max(...live.map(({ endsAt }) => endsAt)) - now,
+      };
+    }),
+    counters: readCounters(state),
+  };
+}
+
+function nothingInForce(instance: string, pid: number | undefined): Status {
+  return {
+    instance,
+    enforcing: false,
+    pid,
+    startedAt: undefined,
+    dns: undefined,
+    audit: false,
+    resolvers: [],
+    interfaces: [],
+    rules: [],
+    learned: [],
+    counters: {},
+  };
+}
+
+function readInterfaces(record: InstanceRecord, pins: Pins): InterfaceStatus[] {
+  const inForce = hooksInForce(pins, record).filter(({ netns }) => netns === record.netns.inode);
+  return record.interfaces.map(({ name, ifindex, learns, enforces }) => {
+    const hooks = inForce.filter((hook) => hook.ifindex === ifindex).map(({ direction }) => direction);
+    return { name, ifindex, learns, enforces, hooks };
+  });
+}

@@ -1,0 +1,33 @@
+/** Bad input: a flag, a policy or a named thing that is not there. Exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Something is missing on this host: privilege, kernel feature, bpffs, libbpf. Exit code 3. */
+export class UnsupportedError extends Error {
+  override readonly name = 'UnsupportedError';
+}
+
+/** A system call or library call failed; `code` is the errno name, such as ENOENT. Exit code 1. */
+export class SystemError extends Error {
+  override readonly name = 'SystemError';
+  readonly code: string;
+  readonly operation: string;
+
+  /** @param operation what was tried, in words @param code errno name */
+  constructor(operation: string, code: string, options?: ErrorOptions) {
+    super(`Cannot ${operation}: ${code}`, options);
+    this.operation = operation;
+    this.code = code;
+  }
+}
+
+/** Another enforcer holds the instance or the interface. Exit code 1. */
+export class TakenError extends Error {
+  override readonly name = 'TakenError';
+}
+
+/** Starting would cut the session that started it. Exit code 4. */
+export class LockoutError extends Error {
+  override readonly name = 'LockoutError';
+}

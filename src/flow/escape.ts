@@ -1,0 +1,22 @@
+// Controls, format characters (bidi overrides among them), line and paragraph separators, lone
+// surrogates: what can move, hide or reorder text around it.
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/** `text` safe for one line of a terminal: unsafe characters become `\x1b` or `\u{202e}`. */
+export function escapeControl(text: string): string {
+  return text.replace(UNSAFE, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+  });
+}
+
+/** JSON text of `value` on one line, unsafe characters as `\u001b`: it parses to the same value. */
+export function encodeJsonLine(value: object): string {
+  return JSON.stringify(value).replace(UNSAFE, (character) =>
+    // By code unit, since \u takes four digits.
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
+}

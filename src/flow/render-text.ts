@@ -1,0 +1,126 @@
+import { escapeControl } from './escape.ts';
+import type { DnsEvent, Event, FlowEvent, LifecycleEvent, Packet, Process } from './event.ts';
+import type { Verdict } from './reason.ts';
+
+/** Gives parts of a line their colours; each takes text that is already escaped and padded. */
+export interface Painter {
+  readonly allow: (text: string) => string;
+  readonly deny: (text: string) => string;
+  readonly wouldDeny: (text: string) => string;
+  /** What stands back: time, process, reason. */
+  readonly dim: (text: string) => string;
+  /** What is looked for: names. */
+  readonly strong: (text: string) => string;
+}
+
+/** No colours. */
+export const PLAIN: Painter = {
+  allow: (text) => text,
+  deny: (text) => text,
+  wouldDeny: (text) => text,
+  dim: (text) => text,
+  strong: (text) => text,
+};
+
+/** What a line needs besides the event. */
+export interface TextOptions {
+  readonly colour: Painter;
+}
+
+const VERDICT_COLUMNS = 'would_deny'.length;
+const MAX_SHOWN = 3;
+
+/**
+ * An event as one line of text without the line break, time of day in the local zone:
+ * `10:42:01.123 deny       curl[1234] www.example.com 198.51.100.7:443/tcp port by .example.com x5`.
+ * Unknown process and names are `-`. What came from outside is escaped.
+ */
+export function renderText(event: Event, { colour }: TextOptions): string {
+  const time = colour.dim(formatTime(event.timeMs));
+  const lost = event.lost > 0 ? [colour.dim(`(${event.lost} events lost before)`)] : [];
+  return [time, ...columns(event, colour), ...lost].join(' ');
+}
+
+function columns(event: Event, colour: Painter): string[] {
+  switch (event.kind) {
+    case 'flow':
+      return [
+        formatVerdict(event.verdict, colour),
+        colour.dim(formatProcess(event.process)),
+        colour.strong(formatSome(event.names, ',')),
+        formatTarget(event.packet),
+        colour.dim(formatCause(event, [])),
+      ];
+    case 'dns':
+      return [
+        formatVerdict(event.verdict, colour),
+        colour.dim(formatProcess(event.process)),
+        colour.strong(escapeControl(event.qname ?? '-')),
+        formatTarget(event.packet),
+        colour.dim(formatCause(event, lookupWords(event))),
+      ];
+    case 'lifecycle':
+      return [formatLifecycle(event)];
+    default:
+      return event satisfies never;
+  }
+}
+
+function formatVerdict(verdict: Verdict, colour: Painter): string {
+  const text = verdict.padEnd(VERDICT_COLUMNS);
+  switch (verdict) {
+    case 'allow':
+      return colour.allow(text);
+    case 'deny':
+      return colour.deny(text);
+    case 'would_deny':
+      return colour.wouldDeny(text);
+    default:
+      return verdict satisfies never;
+  }
+}
+
+function formatProcess(process: Process | undefined): string {
+  return process ? `${escapeControl(process.comm)}[${process.pid}]` : '-';
+}
+
+function formatTarget(packet: Packet): string {
+  if (packet.family === 'unread') return `ethertype 0x${packet.etherType.toString(16).padStart(4, '0')}`;
+  const { dst, dport, proto, icmpType } = packet;
+  if (icmpType !== undefined) return `${dst}/${proto} type ${icmpType}`;
+  if (dport === undefined) return `${dst}/${proto}`;
+  return `${packet.family === 'ipv6' ? `[${dst}]` : dst}:${dport}/${proto}`;
+}
+
+/** Rule or reason: where a rule allows, the rule says it all. */
+function formatCause({ reason, rule, count }: FlowEvent | DnsEvent, more: readonly string[]): string {
+  const isSaidByRule = rule !== undefined && (reason === 'rule-cidr' || reason === 'rule-name');
+  return [
+    ...(isSaidByRule ? [] : [reason]),
+    ...more,
+    ...(rule === undefined ? [] : [`by ${escapeControl(rule)}`]),
+    ...(count > 1 ? [`x${count}`] : []),
+  ].join(' ');
+}
+
+function lookupWords({ qtype, unparsed, addresses }: DnsEvent): string[] {
+  const words = [qtype?.toUpperCase(), unparsed].filter((word) => word !== undefined);
+  return addresses.length > 0 ? [...words, formatSome(addresses, ' ')] : words;
+}
+
+function formatLifecycle({ action, iface, message }: LifecycleEvent): string {
+  return [action, ...(iface === undefined ? [] : [escapeControl(iface)]), escapeControl(message)].join(' ');
+}
+
+function formatSome(texts: readonly string[], separator: string): string {
+  const shown = texts.slice(0, MAX_SHOWN).map(escapeControl).join(separator);
+  if (texts.length > MAX_SHOWN) return `${shown}${separator}+${texts.length - MAX_SHOWN}`;
+  return shown || '-';
+}
+
+function formatTime(timeMs: number): string {
+  const time = new Date(timeMs);
+  const two = (number: number) => String(number).padStart(2, '0');
+  const milliseconds = String(time.getMilliseconds()).padStart(3, '0');
+  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${milliseconds}`;
+}

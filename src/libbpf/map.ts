@@ -1,0 +1,283 @@
+import { constants } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { checked, checkedPrivileged } from './errno.ts';
+import { Fd } from './fd.ts';
+import { openPin, pinFd } from './pin.ts';
+import { type Bytes, bpf } from './symbols.ts';
+
+/** Map types by their number in linux/bpf.h. */
+export const MapType = {
+  hash: 1,
+  array: 2,
+  perCpuHash: 5,
+  perCpuArray: 6,
+  lruHash: 9,
+  lruPerCpuHash: 10,
+  lpmTrie: 11,
+  arrayOfMaps: 12,
+  hashOfMaps: 13,
+  ringBuffer: 27,
+};
+
+/** Allocate entries when they are added; tries need it. */
+export const BPF_F_NO_PREALLOC = 1;
+
+/** The shape of a map that is to be made. `innerMap` gives an outer map the shape of its values. */
+export interface MapShape {
+  readonly mapType: number;
+  /** At most 15 bytes of letters, digits, `_` and `.` */
+  readonly name: string;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly maxEntries: number;
+  readonly flags?: number;
+  readonly innerMap?: BpfMap;
+}
+
+/** What the kernel tells of a map; `name` is cut to 15 bytes. */
+export interface MapInfo {
+  readonly mapType: number;
+  readonly id: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  readonly name: string;
+}
+
+const BPF_NOEXIST = 1;
+const UPDATE_CHUNK = 10_000;
+const LOOKUP_CHUNK_BYTES = 1 << 20;
+const PER_CPU = new Set([MapType.perCpuHash, MapType.perCpuArray, MapType.lruPerCpuHash]);
+
+const { ENOENT, EEXIST, ENOSPC } = constants.errno;
+
+// struct bpf_map_batch_opts without flags
+const BATCH_OPTS = Buffer.alloc(24);
+BATCH_OPTS.writeBigUInt64LE(24n);
+
+/** Owns a BPF map. Keys and values are bytes of exactly the map's sizes. */
+export class BpfMap implements Disposable {
+  readonly #fd: Fd;
+  readonly info: MapInfo;
+  /** Bytes that a look-up copies: per-CPU maps have one value, padded to 8, for each possible CPU. */
+  readonly #lookupBytes: number;
+
+  /** Takes ownership of `fd`. Throws SystemError. */
+  constructor(fd: Fd) {
+    this.#fd = fd;
+    this.info = readInfo(fd.number);
+    this.#lookupBytes = PER_CPU.has(this.info.mapType)
+      ? roundUp8(this.info.valueBytes) * possibleCpus()
+      : this.info.valueBytes;
+  }
+
+  /** Makes a map. Throws SystemError, UnsupportedError without privilege. */
+  static create(shape: MapShape): BpfMap {
+    const opts = Buffer.alloc(48); // struct bpf_map_create_opts
+    opts.writeBigUInt64LE(48n, 0);
+    if (shape.innerMap) opts.writeInt32LE(shape.innerMap.fd, 24);
+    opts.writeUInt32LE(shape.flags ?? 0, 28);
+    const answer = bpf.mapCreate(
+      shape.mapType,
+      shape.name,
+      shape.keyBytes,
+      shape.valueBytes,
+      shape.maxEntries,
+      opts,
+    );
+    return new BpfMap(new Fd(checkedPrivileged(answer, `create map "${shape.name}"`)));
+  }
+
+  /** The map pinned at `path`, or `undefined`. Throws SystemError. */
+  static openPinned(path: string): BpfMap | undefined {
+    const fd = openPin(path, 'map');
+    return fd && new BpfMap(fd);
+  }
+
+  get fd(): number {
+    return this.#fd.number;
+  }
+
+  /** Throws SystemError. */
+  pin(path: string): void {
+    pinFd(this.fd, path);
+  }
+
+  /** The value of `key`, `undefined` when absent; of a per-CPU map see `getPerCpu`. Throws SystemError. */
+  get(key: Bytes): Buffer | undefined {
+    this.#checkKey(key);
+    const value = Buffer.allocUnsafe(this.#lookupBytes);
+    const answer = bpf.mapLookup(this.fd, key, value);
+    if (answer === -ENOENT) return undefined;
+    checked(answer, this.#doing('look up a key'));
+    return value;
+  }
+
+  /** The value of each possible CPU, `undefined` when `key` is absent. Throws SystemError. */
+  getPerCpu(key: Bytes): Buffer[] | undefined {
+    const all = this.get(key);
+    if (all === undefined) return undefined;
+    const values: Buffer[] = [];
+    const step = roundUp8(this.info.valueBytes);
+    for (let at = 0; at < all.length; at += step) values.push(all.subarray(at, at + this.info.valueBytes));
+    return values;
+  }
+
+  /** Adds or replaces. Throws SystemError: E2BIG (hash) or ENOSPC (trie) for a full map. */
+  set(key: Bytes, value: Bytes): void {
+    this.#checkKey(key);
+    this.#checkValue(value);
+    checked(bpf.mapUpdate(this.fd, key, value, 0), this.#doing('set a key'));
+  }
+
+  /** Adds; false when the key is there (tries before Linux 6.13 replace all the same). Throws SystemError. */
+  insert(key: Bytes, value: Bytes): boolean {
+    this.#checkKey(key);
+    this.#checkValue(value);
+    const answer = bpf.mapUpdate(this.fd, key, value, BPF_NOEXIST);
+    if (answer === -EEXIST) return false;
+    checked(answer, this.#doing('insert a key'));
+    return true;
+  }
+
+  /**
+   * As `set`, in a thread: an update of an outer map waits for an RCU grace period, and several overlap.
+   * The bytes are copied before it returns.
+   */
+  async setInThread(key: Bytes, value: Bytes): Promise<void> {
+    this.#checkKey(key);
+    this.#checkValue(value);
+    const answer = await bpf.mapUpdate.inThread(this.fd, Buffer.from(key), Buffer.from(value), 0);
+    checked(answer, this.#doing('set a key'));
+  }
+
+  /** False when it was not there. Throws SystemError. */
+  delete(key: Bytes): boolean {
+    this.#checkKey(key);
+    const answer = bpf.mapDelete(this.fd, key);
+    if (answer === -ENOENT) return false;
+    checked(answer, this.#doing('delete a key'));
+    return true;
+  }
+
+  /**
+   * Adds or replaces `count` entries that lie end to end in `keys` and `values`.
+   * Lets the event loop turn between chunks of 10,000; not atomic. Throws SystemError.
+   */
+  async updateBatch(keys: Uint8Array, values: Uint8Array, count: number): Promise<void> {
+    const { keyBytes, valueBytes } = this.info;
+    if (keys.length < count * keyBytes || values.length < count * valueBytes) {
+      throw new RangeError(`Cannot update ${count} entries: keys or values are shorter than that`);
+    }
+    for (let done = 0; done < count; done += UPDATE_CHUNK) {
+      if (done > 0) await nextTurn();
+      const size = Math.min(UPDATE_CHUNK, count - done);
+      const sizeArgument = encodeCount(size);
+      const answer = bpf.mapUpdateBatch(
+        this.fd,
+        keys.subarray(done * keyBytes, (done + size) * keyBytes),
+        values.subarray(done * valueBytes, (done + size) * valueBytes),
+        sizeArgument,
+        BATCH_OPTS,
+      );
+      checked(answer, this.#doing(`set ${size} keys`));
+    }
+  }
+
+  /**
+   * Key and value of all entries, read in batches; the bytes stay valid.
+   * Of a hash that changes meanwhile each entry that stays is seen once. Throws SystemError.
+   */
+  *entries(): Generator<[key: Buffer, value: Buffer]> {
+    const { keyBytes } = this.info;
+    const valueBytes = this.#lookupBytes;
+    let chunk = Math.max(16, Math.floor(LOOKUP_CHUNK_BYTES / (keyBytes + valueBytes)));
+    chunk = Math.min(chunk, Math.max(16, this.info.maxEntries));
+    // A cursor is a key, or a 32-bit bucket for hashes.
+    const cursorBytes = Math.max(4, keyBytes);
+    let cursor: Buffer | null = null;
+    for (;;) {
+      const next = Buffer.alloc(cursorBytes);
+      const keys = Buffer.allocUnsafe(chunk * keyBytes);
+      const values = Buffer.allocUnsafe(chunk * valueBytes);
+      const count = encodeCount(chunk);
+      const answer = bpf.mapLookupBatch(this.fd, cursor, next, keys, values, count, BATCH_OPTS);
+      // A bucket holds more than a chunk: the kernel gives all of a bucket or nothing.
+      if (answer === -ENOSPC) {
+        chunk *= 2;
+        continue;
+      }
+      if (answer !== -ENOENT) checked(answer, this.#doing('read entries'));
+      const found = count.readUInt32LE();
+      for (let i = 0; i < found; i++) {
+        yield [
+          keys.subarray(i * keyBytes, (i + 1) * keyBytes),
+          values.subarray(i * valueBytes, (i + 1) * valueBytes),
+        ];
+      }
+      if (answer === -ENOENT) return;
+      cursor = next;
+    }
+  }
+
+  /** Idempotent. The map lives on while a pin or a program holds it. */
+  close(): void {
+    this.#fd.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #doing(what: string): string {
+    return `${what} of map "${this.info.name}"`;
+  }
+
+  // C copies the map's sizes whatever we pass: a shorter buffer would be read or written past its end.
+  #checkKey(key: Bytes): void {
+    if (key.length === this.info.keyBytes) return;
+    throw new RangeError(
+      `${this.#doing('Cannot use a key')}: ${key.length} bytes, not ${this.info.keyBytes}`,
+    );
+  }
+
+  #checkValue(value: Bytes): void {
+    if (value.length === this.#lookupBytes) return;
+    throw new RangeError(
+      `${this.#doing('Cannot use a value')}: ${value.length} bytes, not ${this.#lookupBytes}`,
+    );
+  }
+}
+
+let cpus: number | undefined;
+
+/** How many CPUs the kernel may bring up; per-CPU values have one part for each. Throws SystemError. */
+export function possibleCpus(): number {
+  cpus ??= checked(bpf.possibleCpus(), 'count possible CPUs');
+  return cpus;
+}
+
+function readInfo(fd: number): MapInfo {
+  const info = Buffer.alloc(40); // struct bpf_map_info up to `name`
+  checked(bpf.infoByFd(fd, info, encodeCount(info.length)), 'read map info');
+  return {
+    mapType: info.readUInt32LE(0),
+    id: info.readUInt32LE(4),
+    keyBytes: info.readUInt32LE(8),
+    valueBytes: info.readUInt32LE(12),
+    maxEntries: info.readUInt32LE(16),
+    flags: info.readUInt32LE(20),
+    name: info.toString('latin1', 24, 40).replace(/\0.*$/s, ''),
+  };
+}
+
+function encodeCount(count: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(count);
+  return bytes;
+}
+
+function roundUp8(bytes: number): number {
+  return (bytes + 7) & ~7;
+}

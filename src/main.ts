@@ -1,0 +1,83 @@
+import { FLAGS, helpText, type Options, parseOptions } from './cli/flags.ts';
+import { normaliseArgs } from './cli/normalise.ts';
+import { LockoutError, SystemError, TakenError, UnsupportedError, UsageError } from './errors.ts';
+
+const VERSION = '0.1.0';
+
+const EXIT = { done: 0, failed: 1, usage: 2, unsupported: 3, lockout: 4 } as const;
+
+async function run(options: Options): Promise<number> {
+  switch (options.command) {
+    case 'help':
+      process.stdout.write(helpText(options.about));
+      return EXIT.done;
+    case 'version':
+      process.stdout.write(`l7egg-cli ${VERSION}\n`);
+      return EXIT.done;
+    case 'enforce':
+      return (await import('./cli/enforce.ts')).runEnforce(options);
+    case 'status':
+      return (await import('./cli/status.ts')).runStatus(options);
+    case 'check':
+      return (await import('./cli/check.ts')).runCheck(options);
+    case 'stop':
+    case 'clean':
+      return (await import('./cli/end.ts')).runEnd(options);
+    case 'doctor':
+      return (await import('./cli/doctor.ts')).runDoctor(options);
+    default:
+      return options satisfies never;
+  }
+}
+
+function exitCodeOf(thrown: unknown): number {
+  if (thrown instanceof UsageError) return EXIT.usage;
+  if (thrown instanceof UnsupportedError) return EXIT.unsupported;
+  if (thrown instanceof LockoutError) return EXIT.lockout;
+  if (isRefusedByHost(thrown)) return EXIT.unsupported;
+  return EXIT.failed;
+}
+
+/* A file or call that only root may use. */
+function isRefusedByHost(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && (thrown.code === 'EACCES' || thrown.code === 'EPERM');
+}
+
+/* Errors that we made are sentences; of others the stack is what helps. */
+function describe(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const isOurs = [UsageError, UnsupportedError, LockoutError, TakenError, SystemError].some(
+    (kind) => thrown instanceof kind,
+  );
+  if (isRefusedByHost(thrown)) return `${thrown.message}; this needs root: run it with sudo`;
+  if (isOurs || 'code' in thrown) return thrown.message;
+  return thrown.stack ?? thrown.message;
+}
+
+/*
+ * A reader that went away (EPIPE) has what it wanted. Any other failure of stdout is said once; nothing
+ * that happens to an output ends an enforcer.
+ */
+function guardOutputs(): void {
+  let isSaid = false;
+  process.stdout.on('error', (failure: NodeJS.ErrnoException) => {
+    if (failure.code === 'EPIPE' || isSaid) return;
+    isSaid = true;
+    process.stderr.write(`l7egg-cli: Cannot write to stdout: ${failure.code}\n`);
+    process.exitCode = EXIT.failed;
+  });
+  process.stderr.on('error', () => {});
+}
+
+async function main(): Promise<void> {
+  guardOutputs();
+  try {
+    const code = await run(parseOptions(normaliseArgs(process.argv.slice(2), FLAGS)));
+    process.exitCode ||= code; // an output may have failed meanwhile
+  } catch (thrown) {
+    process.stderr.write(`l7egg-cli: ${describe(thrown)}\n`);
+    process.exitCode = exitCodeOf(thrown);
+  }
+}
+
+void main();

@@ -1,0 +1,74 @@
+import { decodeAddress } from './attributes.ts';
+import { dump } from './dump.ts';
+
+/** A socket of the kernel's list. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; zero when there is none. */
+export interface DiagSocket {
+  readonly family: 4 | 6;
+  /** enum of net/tcp_states.h, see `TcpState`; a UDP socket is established when it is connected, else closed. */
+  readonly state: number;
+  readonly local: Buffer;
+  readonly localPort: number;
+  readonly remote: Buffer;
+  readonly remotePort: number;
+  /** Interface it is bound to; 0 = any. */
+  readonly ifindex: number;
+  /** 0 for sockets that no process holds, such as those in TIME-WAIT. */
+  readonly inode: number;
+  readonly uid: number;
+}
+
+/** States in use, net/tcp_states.h. */
+export const TcpState = { established: 1, synSent: 2, synReceived: 3, timeWait: 6, closed: 7, listen: 10 };
+
+const NETLINK_SOCK_DIAG = 4;
+const SOCK_DIAG_BY_FAMILY = 20;
+const REQUEST_BYTES = 56;
+const MESSAGE_BYTES = 72;
+const ALL_STATES = 0xffffffff;
+const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+/** All TCP sockets of this thread's network namespace. Throws SystemError. */
+export function listTcpSockets(): DiagSocket[] {
+  return listSockets(IPPROTO_TCP);
+}
+
+/** All UDP sockets of this thread's network namespace. Throws SystemError. */
+export function listUdpSockets(): DiagSocket[] {
+  return listSockets(IPPROTO_UDP);
+}
+
+/** Reads struct inet_diag_msg; `undefined` for a family other than IPv4 and IPv6, or a short message. */
+export function decodeDiagSocket(payload: Buffer): DiagSocket | undefined {
+  if (payload.length < MESSAGE_BYTES) return undefined;
+  const family = payload.readUInt8(0);
+  if (family !== AF_INET && family !== AF_INET6) return undefined;
+  const addressBytes = family === AF_INET ? 4 : 16;
+  return {
+    family: family === AF_INET ? 4 : 6,
+    state: payload.readUInt8(1),
+    local: decodeAddress(payload.subarray(8, 8 + addressBytes)),
+    localPort: payload.readUInt16BE(4),
+    remote: decodeAddress(payload.subarray(24, 24 + addressBytes)),
+    remotePort: payload.readUInt16BE(6),
+    ifindex: payload.readUInt32LE(40),
+    uid: payload.readUInt32LE(64),
+    inode: payload.readUInt32LE(68),
+  };
+}
+
+function listSockets(l4Proto: number): DiagSocket[] {
+  const lists = [AF_INET, AF_INET6].map((family) => listFamily(family, l4Proto));
+  return lists.flat();
+}
+
+function listFamily(family: number, l4Proto: number): DiagSocket[] {
+  const request = Buffer.alloc(REQUEST_BYTES); // struct inet_diag_req_v2
+  request.writeUInt8(family, 0);
+  request.writeUInt8(l4Proto, 1);
+  request.writeUInt32LE(ALL_STATES, 4);
+  const messages = dump('sockets', NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, request);
+  return messages.flatMap(({ payload }) => decodeDiagSocket(payload) ?? []);
+}

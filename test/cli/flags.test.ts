@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  COMMANDS,
+  type EnforceOptions,
+  FLAGS,
+  helpText,
+  type Options,
+  parseOptions,
+} from '../../src/cli/flags.ts';
+import { normaliseArgs } from '../../src/cli/normalise.ts';
+import { UsageError } from '../../src/errors.ts';
+
+function parse(line: string): Options {
+  return parseOptions(normaliseArgs(line === '' ? [] : line.split(' '), FLAGS));
+}
+
+function parseEnforce(line: string): EnforceOptions {
+  const options = parse(line);
+  assert.ok(options.command === 'enforce');
+  return options;
+}
+
+describe('parseOptions finds the command', () => {
+  const rows: readonly (readonly [line: string, options: Options])[] = [
+    ['status', { command: 'status', instance: 'default', json: false }],
+    ['-json status', { command: 'status', instance: 'default', json: true }],
+    ['-instance=a status --json', { command: 'status', instance: 'a', json: true }],
+    ['stop -instance a', { command: 'stop', instance: 'a' }],
+    ['-instance a clean', { command: 'clean', instance: 'a' }],
+    ['doctor', { command: 'doctor', instance: 'default' }],
+    ['doctor -netns=blue', { command: 'doctor', instance: 'default', netns: { kind: 'name', name: 'blue' } }],
+    ['-help', { command: 'help' }],
+    ['-h', { command: 'help' }],
+    ['help', { command: 'help' }],
+    ['help check', { command: 'help', about: 'check' }],
+    ['check -help', { command: 'help', about: 'check' }],
+    ['-version', { command: 'version' }],
+    ['status --version', { command: 'version' }],
+    ['-help=false status', { command: 'status', instance: 'default', json: false }],
+    [
+      'check example.com:443/udp',
+      {
+        command: 'check',
+        instance: 'default',
+        target: { host: { kind: 'name', name: 'example.com' }, port: 443, l4Proto: 17 },
+        targetText: 'example.com:443/udp',
+      },
+    ],
+    [
+      '-instance=a check -- status',
+      {
+        command: 'check',
+        instance: 'a',
+        target: { host: { kind: 'name', name: 'status' }, l4Proto: 6 },
+        targetText: 'status',
+      },
+    ],
+  ];
+  for (const [line, options] of rows) test(`in "${line}"`, () => assert.deepEqual(parse(line), options));
+});
+
+describe('parseOptions of enforce', () => {
+  test('takes the example of the README', () => {
+    const { policy, remarks, ...options } = parseEnforce(
+      '-iface=eth0 -eface=eth0 -cidr=10.0.2.0/24 -cidr=18.244.102.124/32 -cn=www.some-example.com -cn=.ubuntu.com -cn=ome.com -cn=docker.io',
+    );
+    assert.deepEqual(options, {
+      command: 'enforce',
+      instance: 'default',
+      ifaces: ['eth0'],
+      efaces: ['eth0'],
+      resolvers: [],
+      wait: false,
+      force: false,
+    });
+    assert.equal(policy.rules.length, 6);
+    assert.deepEqual(remarks, []);
+  });
+
+  test('takes every flag', () => {
+    const options = parseEnforce(
+      'enforce -iface=eth0,lo -eface * -cidr 10.0.2.5/24 -deny-cidr=10.0.2.1 -cn=.a.test -name=*.b.test -deny-name=c.test -port=443/tcp,icmp -resolver=192.0.2.53 -dns=strict -allow-private-answers -inbound=22/tcp -netns=pid:7 -audit -wait -force -log=json -instance=a-b',
+    );
+    const { policy, resolvers, remarks, ...rest } = options;
+    assert.deepEqual(rest, {
+      command: 'enforce',
+      instance: 'a-b',
+      ifaces: ['eth0', 'lo'],
+      efaces: ['*'],
+      inbound: [{ l4Proto: 6, low: 22, high: 22 }],
+      netns: { kind: 'pid', pid: 7 },
+      wait: true,
+      force: true,
+      log: 'json',
+    });
+    const { rules, ...settings } = policy;
+    assert.deepEqual(settings, { dns: 'strict', audit: true, allowPrivateAnswers: true, noInbound: false });
+    assert.deepEqual(
+      rules.map(({ source, ports }) => `${source} ${ports.length}`),
+      [
+        '-cidr=10.0.2.5/24 3',
+        '-cn=.a.test 3',
+        '-name=*.b.test 3',
+        '-deny-cidr=10.0.2.1 0',
+        '-deny-name=c.test 0',
+      ],
+    );
+    assert.deepEqual(
+      resolvers.map(({ port }) => port),
+      [53],
+    );
+    assert.equal(remarks.length, 1);
+  });
+
+  test('takes an interface once', () => {
+    assert.deepEqual(parseEnforce('-cn=a -iface=eth0,eth0 -iface=lo').ifaces, ['eth0', 'lo']);
+  });
+
+  const netns: readonly (readonly [text: string, parsed: EnforceOptions['netns']])[] = [
+    ['blue', { kind: 'name', name: 'blue' }],
+    ['/run/netns/blue', { kind: 'path', path: '/run/netns/blue' }],
+    ['./ns', { kind: 'path', path: './ns' }],
+    ['pid:1', { kind: 'pid', pid: 1 }],
+  ];
+  for (const [text, parsed] of netns) {
+    test(`takes -netns=${text}`, () => assert.deepEqual(parseEnforce(`-cn=a -netns=${text}`).netns, parsed));
+  }
+
+  for (const line of [
+    '-cidr=192.0.2.1',
+    '-cn=a.test',
+    '-name=a.test',
+    '-audit',
+    '-audit -deny-cidr=192.0.2.1',
+  ]) {
+    test(`has something to do with "${line}"`, () => assert.equal(parse(line).command, 'enforce'));
+  }
+});
+
+describe('parseOptions refuses', () => {
+  const nothing = 'nothing would be allowed: give at least one of -cidr, -cn and -name';
+  const rows: readonly (readonly [line: string, words: string])[] = [
+    ['', nothing],
+    ['enforce', nothing],
+    ['-iface=eth0 -eface=eth0', nothing],
+    ['-deny-cidr=192.0.2.1', nothing],
+    ['-deny-name=a.test', nothing],
+    ['-port=443', nothing],
+    ['-audit=false', nothing],
+    ['stauts', '"stauts" is not a command, did you mean "status"?'],
+    ['example.com', '"example.com" is not a command: enforce, status,'],
+    ['help bogus', '"bogus" is not a command'],
+    ['bogus -help', '"bogus" is not a command'],
+    ['status extra', '"extra" is one argument too many for status'],
+    ['stop clean', '"clean" is one argument too many for stop'],
+    ['-- status', '"status" is one argument too many for enforce'],
+    ['enforce -cn=a eth0', '"eth0" is one argument too many for enforce'],
+    ['check a.test b.test', '"b.test" is one argument too many for check'],
+    ['check', 'check needs a target: check HOST[:PORT[/PROTO]] is legal'],
+    ['check a.test:0', '"0": 1 to 65535'],
+    ['status -cidr=192.0.2.1', 'flag -cidr is not for status: -instance, -json, -version, -help are legal'],
+    ['stop -json', 'flag -json is not for stop'],
+    ['-cn=a -json', 'flag -json is not for enforce'],
+    ['check a.test -audit', 'flag -audit is not for check'],
+    ['clean -netns=a', 'flag -netns is not for clean'],
+    ['-cn=a -iface=*', '-iface "*" is not legal'],
+    ['-cn=a -iface=eth0/1', '-iface "eth0/1" is no interface name'],
+    ['-cn=a -iface=eth0:1', '-iface "eth0:1" is no interface name'],
+    ['-cn=a -eface=..', '-eface ".." is no interface name'],
+    ['-cn=a -eface=abcdefghijklmnop', '"abcdefghijklmnop" is no interface name: 1 to 15 bytes'],
+    ['-cn=a -instance=.a', 'instance ".a" is no legal name'],
+    ['-cn=a -instance=a.b', 'instance "a.b" is no legal name'],
+    ['-cn=a -instance=a/b', 'instance "a/b" is no legal name'],
+    [`status -instance=${'a'.repeat(33)}`, 'is no legal name'],
+    ['-cn=a -netns=pid:', 'netns "pid:" is not legal'],
+    ['-cn=a -netns=pid:0', 'netns "pid:0" is not legal'],
+    ['-cn=a -netns=pid:1/ns', 'netns "pid:1/ns" is not legal'],
+    ['-cn=a -netns=..', 'netns ".." is not legal'],
+    ['-cn=a -inbound=icmp', '-inbound "icmp" has no ports'],
+    ['-cn=a -inbound=0', '1 to 65535'],
+    ['-cn=a -resolver=nine', '"nine"'],
+    ['-cn=a -cidr=192.0.2.0/33', '"192.0.2.0/33"'],
+    ['-cn=*.a.test', '"*.a.test"'],
+    ['-name=**', '"**"'],
+    ['-cn=a -port=70000', '"70000"'],
+  ];
+  for (const [line, words] of rows) {
+    test(`"${line}"`, () => {
+      assert.throws(
+        () => parse(line),
+        (error) => {
+          assert.ok(error instanceof UsageError);
+          assert.ok(error.message.includes(words), error.message);
+          return true;
+        },
+      );
+    });
+  }
+});
+
+describe('helpText', () => {
+  test('has every command and every flag', () => {
+    const text = helpText();
+    for (const { usage, meaning } of Object.values(COMMANDS))
+      assert.ok(text.includes(usage) && text.includes(meaning));
+    for (const { name, meaning } of FLAGS) assert.ok(text.includes(`  -${name}`) && text.includes(meaning));
+    assert.ok(text.endsWith('\n'));
+  });
+
+  test('of a command has its flags only', () => {
+    const text = helpText('status');
+    assert.match(text, /^ {2}-json /mu);
+    assert.doesNotMatch(text, /-cidr|doctor/u);
+  });
+
+  test('stays within 110 columns', () => {
+    for (const line of helpText().split('\n')) assert.ok(line.length <= 110, line);
+  });
+});
+
+describe('FLAGS', () => {
+  test('has each name once', () => {
+    const names = FLAGS.flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
+    assert.equal(new Set(names).size, names.length);
+  });
+});

@@ -1,0 +1,68 @@
+/*
+ * The service under a real systemd: process 1 of a container over this host's root. What is asked there and
+ * in which order is in probe.sh.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { findCheckout } from '../lab/checkout.ts';
+
+const LIMIT_MS = 150_000;
+
+/** What must have been seen. 7: refused at once; 28: let out, and nobody answers. */
+const SEEN = [
+  'at boot: active, enforcing',
+  'order: before the network',
+  'at boot: curl 7',
+  'reload: 0',
+  'restart: 0',
+  'after restart: active, enforcing',
+  'after restart: curl 7',
+  'killed: curl 7',
+  'started again: active, enforcing',
+  'started again: curl 7',
+  'stop: 0',
+  'stopped: curl 28',
+  'left: 0',
+];
+
+const SAID = [
+  'interface "v0" is there: attached',
+  'adopted what was in force',
+  'stopped: nothing is enforced any more',
+];
+
+describe('the service', () => {
+  let work: string;
+  let seen: readonly string[];
+
+  before(() => {
+    work = mkdtempSync(join(tmpdir(), 'l7egg-unit-'));
+    const checkout = findCheckout();
+    const script = join(checkout, 'test/systemd/unit.sh');
+    seen = execFileSync('bash', [script, checkout, work], { encoding: 'utf8', timeout: LIMIT_MS }).split(
+      '\n',
+    );
+  });
+
+  after(() => rmSync(work, { recursive: true, force: true }));
+
+  for (const line of SEEN) test(line, () => assert.ok(seen.includes(line), seen.join('\n')));
+
+  for (const text of SAID) {
+    test(`says: ${text}`, () =>
+      assert.ok(
+        seen.some((line) => line.startsWith('journal: ') && line.includes(text)),
+        seen.join('\n'),
+      ));
+  }
+
+  test('exposure by systemd-analyze is at most 3.0', () => {
+    const exposure = seen.find((line) => line.startsWith('exposure: '));
+    assert.ok(exposure, seen.join('\n'));
+    assert.ok(Number(exposure.slice('exposure: '.length)) <= 3, exposure);
+  });
+});
