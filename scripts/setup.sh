@@ -44,6 +44,8 @@ tests() {
 	need socat socat
 	need netcat-openbsd nc
 	need iputils-ping ping
+	need tcpdump tcpdump
+	need bpftool bpftool
 	need systemd-container systemd-nspawn
 	need systemd /lib/systemd/systemd
 }

@@ -1,40 +1,70 @@
-import { type Answer, decodeAnswer } from '../dns/decode-answer.ts';
+import { type Answer, decodeAnswer, type Question } from '../dns/decode-answer.ts';
 import { encodeQuery } from '../dns/encode-query.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import { formatAddress } from '../flow/address.ts';
+import { Protocol } from '../flow/protocol.ts';
+import { randomBits } from './random.ts';
 
 const UDP_LIMIT_MS = 2_000;
+/** A datagram may be lost: the same question is sent again after that long, and after as long again. */
+const UDP_AGAIN_MS = 600;
 const TCP_LIMIT_MS = 4_000;
 const EDNS_BYTES = 1_232; // never fragmented on the way, DNS flag day 2020
 const MAX_ANSWER = 65_535;
+/** How long after a question events about it may come. */
+const KNOWN_MS = 10_000;
+
+/** What an event tells of a question. `qname` in text form; absent where it could not be read. */
+export interface SeenQuestion {
+  readonly l4Proto: number;
+  readonly localPort: number;
+  readonly qname?: string;
+  readonly qtype: number;
+}
+
+interface Asked {
+  readonly l4Proto: number;
+  readonly localPort: number;
+  readonly name: string;
+  readonly qtype: number;
+  readonly sinceMs: number;
+}
 
 /**
  * Asks a trusted resolver by a socket of its own, over UDP and, where the answer does not fit, TCP.
- * The client ports it uses are known, so that events about its own answers can be told apart.
+ * What it asked is known for a while, so that events about its own answers can be told apart.
  */
 export class Asker implements Disposable {
-  readonly #ports = new Map<number, number>();
+  readonly #asked: Asked[] = [];
   readonly #open = new Set<{ close(): void }>();
   #closed = false;
 
-  /** Whether a client port is, or within ten seconds was, one of ours. */
-  isOwnPort(port: number): boolean {
-    return this.#ports.has(port);
+  /**
+   * Whether a question is, or within ten seconds was, one of ours. Ports are soon given to other sockets, so where the
+   * event names the question, that has to be ours too.
+   */
+  isOwn({ l4Proto, localPort, qname, qtype }: SeenQuestion): boolean {
+    return this.#asked.some(
+      (asked) =>
+        asked.localPort === localPort &&
+        asked.l4Proto === l4Proto &&
+        (qname === undefined || (asked.name === qname && asked.qtype === qtype)),
+    );
   }
 
   /**
    * The answer to one question, or undefined when none came or it taught nothing.
-   * @param qtype record type number
+   * @param name in the text form of `decodeName` @param qtype record type number
    */
   async ask(resolver: Resolver, name: string, qtype: number): Promise<Answer | undefined> {
     if (this.#closed) return undefined;
-    const id = Math.floor(Math.random() * 65_536);
+    const id = Number(randomBits() & 0xffffn);
     const query = encodeQuery(id, name, qtype, { edns: EDNS_BYTES });
     const question = { id, name, qtype };
-    const message = await this.#askUdp(resolver, query);
+    const message = await this.#askUdp(resolver, query, question);
     const answer = message && decodeAnswer(message, question);
     if (answer?.status === 'refused' && answer.reason === 'truncated') {
-      const whole = await this.#askTcp(resolver, query);
+      const whole = await this.#askTcp(resolver, query, question);
       return whole && decodeAnswer(whole, question);
     }
     return answer;
@@ -52,34 +82,39 @@ export class Asker implements Disposable {
   }
 
   /* The socket modules are loaded with the first question: most enforcers never ask one. */
-  async #askUdp(resolver: Resolver, query: Uint8Array): Promise<Uint8Array | undefined> {
+  async #askUdp(resolver: Resolver, query: Uint8Array, question: Question): Promise<Uint8Array | undefined> {
     const { createSocket } = await import('node:dgram');
     return new Promise((resolve) => {
       const address = addressOf(resolver);
       const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
       const owned = { close: () => end(undefined) };
       const timer = setTimeout(() => end(undefined), UDP_LIMIT_MS);
+      const again = setInterval(() => socket.send(query), UDP_AGAIN_MS);
       let ended = false;
       const end = (message: Uint8Array | undefined) => {
         if (ended) return;
         ended = true;
         clearTimeout(timer);
+        clearInterval(again);
         this.#open.delete(owned);
         socket.close();
         resolve(message);
       };
       this.#open.add(owned);
       socket.on('error', () => end(undefined)); // unreachable or refused: as good as no answer
-      socket.on('message', (message) => end(message));
+      socket.on('message', (message) => {
+        // Whoever guesses the port does not end the question.
+        if (message.length >= 2 && message.readUInt16BE() === question.id) end(message);
+      });
       socket.on('connect', () => {
-        this.#remember(socket.address().port);
+        this.#remember(Protocol.udp, socket.address().port, question);
         socket.send(query);
       });
       socket.connect(resolver.port, address); // connected: only the resolver's own answers come in
     });
   }
 
-  async #askTcp(resolver: Resolver, query: Uint8Array): Promise<Uint8Array | undefined> {
+  async #askTcp(resolver: Resolver, query: Uint8Array, question: Question): Promise<Uint8Array | undefined> {
     const { connect } = await import('node:net');
     return new Promise((resolve) => {
       const socket = connect({ host: addressOf(resolver), port: resolver.port });
@@ -98,7 +133,7 @@ export class Asker implements Disposable {
       socket.on('error', () => end(undefined));
       socket.on('close', () => end(undefined));
       socket.on('connect', () => {
-        this.#remember(socket.localPort ?? 0);
+        this.#remember(Protocol.tcp, socket.localPort ?? 0, question);
         const framed = Buffer.alloc(2 + query.length);
         framed.writeUInt16BE(query.length);
         framed.set(query, 2);
@@ -112,10 +147,11 @@ export class Asker implements Disposable {
     });
   }
 
-  #remember(port: number): void {
-    const now = Date.now();
-    for (const [old, since] of this.#ports) if (now - since > 10_000) this.#ports.delete(old);
-    this.#ports.set(port, now);
+  #remember(l4Proto: number, localPort: number, { name, qtype }: Question): void {
+    const sinceMs = Date.now();
+    const old = this.#asked.findIndex((asked) => sinceMs - asked.sinceMs <= KNOWN_MS);
+    this.#asked.splice(0, old < 0 ? this.#asked.length : old);
+    this.#asked.push({ l4Proto, localPort, name, qtype, sinceMs });
   }
 }
 

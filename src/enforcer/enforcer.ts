@@ -147,7 +147,7 @@ export class Enforcer {
       }
       if (raw.reason === 'dns-unparsed') void this.#fallback.take(raw);
       // Observed names explain later events; our own questions would only echo what is told already.
-      if (raw.reason === 'observed' || this.#asker.isOwnPort(raw.localPort)) return;
+      if (raw.reason === 'observed' || this.#asker.isOwn(raw)) return;
     }
     const event = this.#teller.tell(raw);
     if (!this.#onEvent(event)) this.#teller.addLost(event.lost + 1);

@@ -41,7 +41,7 @@ export class Fallback {
   /** Takes an event with reason `dns-unparsed`. */
   async take(event: RawDnsEvent): Promise<void> {
     const { state, asker } = this.#context;
-    if (asker.isOwnPort(event.localPort)) return;
+    if (asker.isOwn(event)) return;
     // Cut short over UDP: the client asks again over TCP, by itself.
     if (event.unparsed === 'truncated') return;
     const resolver = this.#resolverOf(event);

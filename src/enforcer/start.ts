@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { attachKind } from '../datapath/attach.ts';
@@ -33,6 +33,7 @@ import { refuseLockout } from './lockout.ts';
 import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
 import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
+import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
@@ -112,7 +113,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   const later = mayLearnOnLoopback ? [{ name: 'lo', learns: true, enforces: false }] : [];
   const programs = [...programsFor(present, [...absent, ...later], isEveryWay), ...PROCESS_PROGRAMS];
   const state = scope.use(
-    adopts ? adoptState(objectPath, programs, pins) : createState(objectPath, programs, cookie, randomSeed()),
+    adopts ? adoptState(objectPath, programs, pins) : createState(objectPath, programs, cookie, randomBits()),
   );
   const record = adopts ? run.settleRecord(activeEpoch(state)) : undefined;
   const { rules, next } = numberRules(options.policy.rules, {
@@ -190,18 +191,6 @@ function namedWays(enforced: readonly string[]): { ways: string[]; isEveryWay: b
     .filter(isWayOut)
     .map(({ name }) => name);
   return { ways: [...enforced.filter((name) => name !== '*'), ...ways], isEveryWay: true };
-}
-
-/* From the kernel's generator: loading the crypto library for eight bytes would cost 2 MB. */
-function randomSeed(): bigint {
-  const bytes = Buffer.alloc(8);
-  const fd = openSync('/dev/urandom', 'r');
-  try {
-    readSync(fd, bytes);
-  } finally {
-    closeSync(fd);
-  }
-  return bytes.readBigUInt64LE();
 }
 
 function nextRuleId(state: DatapathState): number {
