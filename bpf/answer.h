@@ -437,7 +437,7 @@ __noinline int handle_answer(struct __sk_buff *skb)
 		count(COUNT_UNBOUND);
 		return 0;
 	}
-	if (!(repeats_question(s, pending) || read_question()) || s->qclass != DNS_CLASS_IN ||
+	if (!(repeats_question(pending) || read_question()) || s->qclass != DNS_CLASS_IN ||
 	    s->name_hash != pending->name_hash || s->name_length != pending->name_length ||
 	    s->qtype != pending->qtype) {
 		count(COUNT_QUESTION);

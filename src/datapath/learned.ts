@@ -1,5 +1,5 @@
 import { LAYOUT } from './layout.ts';
-import type { DatapathState } from './state.ts';
+import type { MapSource } from './state.ts';
 import { placeOf, readBytes, readField } from './struct.ts';
 
 /** A learned address with the rules that hold it; `endsAt` in seconds of boot time. */
@@ -10,8 +10,8 @@ export interface Learned {
 }
 
 /** All learned addresses, also those whose leases have ended and that were not pruned yet. Throws SystemError. */
-export function listLearned(state: DatapathState): Learned[] {
-  return [...state.map('learned').entries()].map(([key, value]) => ({
+export function listLearned(maps: MapSource): Learned[] {
+  return [...maps.map('learned').entries()].map(([key, value]) => ({
     policyId: readField(key, 'host_key', 'policy'),
     address: readBytes(key, 'host_key', 'addr'),
     leases: readHeld(value),
@@ -19,8 +19,8 @@ export function listLearned(state: DatapathState): Learned[] {
 }
 
 /** The leases of one address; empty when it was not learned. Throws SystemError. */
-export function findLearned(state: DatapathState, key: Uint8Array): Learned['leases'] {
-  const value = state.map('learned').get(key);
+export function findLearned(maps: MapSource, key: Uint8Array): Learned['leases'] {
+  const value = maps.map('learned').get(key);
   return value ? readHeld(value) : [];
 }
 

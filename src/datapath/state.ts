@@ -1,15 +1,13 @@
 import { SystemError, UnsupportedError } from '../errors.ts';
 import { BpfMap } from '../libbpf/map.ts';
 import { type LoadedObject, loadObject } from '../libbpf/object.ts';
+import type { OpenObject } from '../libbpf/open-object.ts';
 import type { BpfProgram } from '../libbpf/program.ts';
 import { Scope } from '../scope.ts';
 import { ENUMS, LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
+import { createOuter, POLICY_MAPS, type PolicyMapName } from './policy-maps.ts';
 import { encodeStruct, readField } from './struct.ts';
-
-/** Maps with one inner map per slot. */
-export const POLICY_MAPS = ['names', 'patterns', 'prefixes', 'hosts', 'sets', 'rules', 'policies'] as const;
-export type PolicyMapName = (typeof POLICY_MAPS)[number];
 
 /** Maps that outlive a swap. */
 export const STATE_MAPS = [
@@ -45,22 +43,29 @@ const ALL_MAPS: readonly (PolicyMapName | StateMapName)[] = [
   'control',
 ];
 
+/** Where maps are had from by name. Throws RangeError for one that is not there. */
+export interface MapSource {
+  map(name: PolicyMapName | StateMapName): BpfMap;
+}
+
+/** The id of the first rule that an instance ever has. */
+export const FIRST_RULE_ID = 1;
+
 /** Key of the only entry of an array map. */
 export const ONLY = Buffer.alloc(4);
 
-/**
- * The maps of an instance and its loaded programs. Owns their descriptors; the pins, where there are
- * any, are the caller's to remove.
- */
-export class DatapathState implements Disposable {
+/** Maps that are there before any program. Owns their descriptors. */
+export class Maps implements MapSource, Disposable {
   readonly #maps: ReadonlyMap<string, BpfMap>;
-  readonly #programs: ReadonlyMap<string, BpfProgram>;
   readonly #scope: Scope;
+  /** Where they are pinned; absent for new ones. */
+  readonly pins: Pins | undefined;
 
-  constructor(maps: ReadonlyMap<string, BpfMap>, programs: ReadonlyMap<string, BpfProgram>, scope: Scope) {
+  /** Takes ownership of `scope`, which holds the maps. */
+  constructor(maps: ReadonlyMap<string, BpfMap>, scope: Scope, pins?: Pins) {
     this.#maps = maps;
-    this.#programs = programs;
     this.#scope = scope;
+    this.pins = pins;
   }
 
   map(name: PolicyMapName | StateMapName): BpfMap {
@@ -69,10 +74,8 @@ export class DatapathState implements Disposable {
     return map;
   }
 
-  program(name: string): BpfProgram {
-    const program = this.#programs.get(name);
-    if (!program) throw new RangeError(`program "${name}" was not loaded`);
-    return program;
+  entries(): Iterable<[name: string, map: BpfMap]> {
+    return this.#maps.entries();
   }
 
   /** Idempotent. */
@@ -85,27 +88,57 @@ export class DatapathState implements Disposable {
   }
 }
 
-/** A fresh instance: loads the object, fills control. Nothing is pinned. */
-export function createState(
+/**
+ * The maps of an instance and its loaded programs. Owns their descriptors; the pins, where there are
+ * any, are the caller's to remove.
+ */
+export class DatapathState extends Maps {
+  readonly #programs: ReadonlyMap<string, BpfProgram>;
+
+  constructor(maps: ReadonlyMap<string, BpfMap>, programs: ReadonlyMap<string, BpfProgram>, scope: Scope) {
+    super(maps, scope);
+    this.#programs = programs;
+  }
+
+  program(name: string): BpfProgram {
+    const program = this.#programs.get(name);
+    if (!program) throw new RangeError(`program "${name}" was not loaded`);
+    return program;
+  }
+}
+
+/** The policy maps of a fresh instance: a policy can be put into them while the programs are loaded. */
+export function createPolicyMaps(): Maps {
+  return openMaps(POLICY_MAPS, createOuter);
+}
+
+/**
+ * Loads the programs around these maps, in a thread; maps that are not among them are made. Nothing is pinned.
+ * Throws UnsupportedError when pinned maps are not what they should be, and changes nothing; VerifierError, SystemError.
+ */
+export async function loadState(
   objectPath: string,
   programs: readonly string[],
-  netnsCookie: bigint,
-  hashSeed: bigint,
-): DatapathState {
-  const state = take(
-    loadObject(objectPath, (object) => selectPrograms(object, programs)),
-    programs,
-  );
+  maps: Maps,
+): Promise<DatapathState> {
+  const object = await loadObject(objectPath, (opened) => {
+    for (const name of opened.programs()) opened.setAutoload(name, programs.includes(name));
+    for (const [name, map] of maps.entries()) reuse(opened, name, map, maps.pins);
+  });
+  return take(object, programs);
+}
+
+/** Fills `control` of a fresh instance. */
+export function initControl(state: DatapathState, netnsCookie: bigint, hashSeed: bigint): void {
   state.map('control').set(
     ONLY,
     encodeStruct('control', {
       layout: LIMITS.LAYOUT_VERSION,
       netns_cookie: netnsCookie,
       hash_seed: hashSeed,
-      next_rule_id: 1,
+      next_rule_id: FIRST_RULE_ID,
     }),
   );
-  return state;
 }
 
 /** Pins every map of the state. */
@@ -114,34 +147,16 @@ export function pinState(state: DatapathState, pins: Pins): void {
 }
 
 /**
- * Adopts pinned maps; loads the programs anew around them.
- * Throws UnsupportedError when the pins are of another layout, and changes nothing.
+ * The pinned maps of an instance, to adopt or to read.
+ * Throws UnsupportedError when the pins are of another layout, or not what they should be.
  */
-export function adoptState(objectPath: string, programs: readonly string[], pins: Pins): DatapathState {
-  const scope = new Scope();
-  try {
-    const pinned = openPinnedMaps(pins, scope);
-    return take(
-      loadObject(objectPath, (object) => {
-        selectPrograms(object, programs);
-        for (const [name, map] of pinned) usePin(pins, name, () => object.reuseMap(name, map));
-      }),
-      programs,
-    );
-  } finally {
-    scope.close();
-  }
-}
-
-/** Opens the pinned maps only, for commands that read: no program is loaded. */
-export function openState(pins: Pins): DatapathState {
-  const scope = new Scope();
-  try {
-    return new DatapathState(openPinnedMaps(pins, scope), new Map(), scope.move());
-  } catch (thrown) {
-    scope.close();
-    throw thrown;
-  }
+export function openPinnedMaps(pins: Pins): Maps {
+  const maps = openMaps(ALL_MAPS, (name) => openPin(name, pins), pins);
+  const control = maps.map('control').get(ONLY);
+  const layout = control ? readField(control, 'control', 'layout') : 0;
+  if (layout === LIMITS.LAYOUT_VERSION) return maps;
+  maps.close();
+  throw unusable(pins, `they have layout ${layout}, this l7egg has ${LIMITS.LAYOUT_VERSION}`);
 }
 
 function unusable(pins: Pins, why: string, options?: ErrorOptions): UnsupportedError {
@@ -151,8 +166,30 @@ function unusable(pins: Pins, why: string, options?: ErrorOptions): UnsupportedE
   );
 }
 
+function openMaps<Name extends string>(
+  names: readonly Name[],
+  open: (name: Name) => BpfMap,
+  pins?: Pins,
+): Maps {
+  using scope = new Scope();
+  const maps = new Map<string, BpfMap>();
+  for (const name of names) maps.set(name, scope.use(open(name)));
+  return new Maps(maps, scope.move(), pins);
+}
+
+function openPin(name: string, pins: Pins): BpfMap {
+  const map = usePin(name, pins, () => BpfMap.openPinned(pins.map(name)));
+  if (!map) throw unusable(pins, `map "${name}" is missing`);
+  return map;
+}
+
+function reuse(object: OpenObject, name: string, map: BpfMap, pins: Pins | undefined): void {
+  if (pins) usePin(name, pins, () => object.reuseMap(name, map));
+  else object.reuseMap(name, map);
+}
+
 /* A pin that is not what it should be: somebody else has been at it. */
-function usePin<T>(pins: Pins, name: string, use: () => T): T {
+function usePin<T>(name: string, pins: Pins, use: () => T): T {
   try {
     return use();
   } catch (cause) {
@@ -161,55 +198,30 @@ function usePin<T>(pins: Pins, name: string, use: () => T): T {
   }
 }
 
-function openPinnedMaps(pins: Pins, scope: Scope): Map<string, BpfMap> {
-  const maps = new Map<string, BpfMap>();
-  for (const name of ALL_MAPS) {
-    const map = usePin(pins, name, () => BpfMap.openPinned(pins.map(name)));
-    if (!map) throw unusable(pins, `map "${name}" is missing`);
-    maps.set(name, scope.use(map));
-  }
-  const control = maps.get('control')?.get(ONLY);
-  const layout = control ? readField(control, 'control', 'layout') : 0;
-  if (layout !== LIMITS.LAYOUT_VERSION) {
-    throw unusable(pins, `they have layout ${layout}, this l7egg has ${LIMITS.LAYOUT_VERSION}`);
-  }
-  return maps;
-}
-
-function selectPrograms(
-  object: { programs(): string[]; setAutoload(name: string, on: boolean): void },
-  wanted: readonly string[],
-): void {
-  for (const name of object.programs()) object.setAutoload(name, wanted.includes(name));
-}
-
 function take(object: LoadedObject, programNames: readonly string[]): DatapathState {
-  const scope = new Scope();
+  using scope = new Scope();
   try {
     const maps = new Map(ALL_MAPS.map((name) => [name as string, scope.use(object.map(name))]));
     const programs = new Map(programNames.map((name) => [name, scope.use(object.program(name))]));
     return new DatapathState(maps, programs, scope.move());
-  } catch (thrown) {
-    scope.close();
-    throw thrown;
   } finally {
     object.close();
   }
 }
 
 /** A counter, summed over the CPUs, by its lower-case name such as `ring_full`. */
-export function readCounter(state: DatapathState, name: string): number {
+export function readCounter(maps: MapSource, name: string): number {
   const index = COUNTERS.get(name);
   if (index === undefined) throw new RangeError(`no counter "${name}"`);
   const key = Buffer.alloc(4);
   key.writeUInt32LE(index);
-  const values = state.map('counters').getPerCpu(key) ?? [];
+  const values = maps.map('counters').getPerCpu(key) ?? [];
   return values.reduce((sum, value) => sum + Number(value.readBigUInt64LE()), 0);
 }
 
 /** All counters: `{ passed: 12, … }`. */
-export function readCounters(state: DatapathState): { [name: string]: number } {
-  return Object.fromEntries([...COUNTERS.keys()].map((name) => [name, readCounter(state, name)]));
+export function readCounters(maps: MapSource): { [name: string]: number } {
+  return Object.fromEntries([...COUNTERS.keys()].map((name) => [name, readCounter(maps, name)]));
 }
 
 const COUNTERS: ReadonlyMap<string, number> = new Map(

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Pins } from '../datapath/pins.ts';
-import { ONLY, openState } from '../datapath/state.ts';
+import { ONLY, openPinnedMaps } from '../datapath/state.ts';
 import { readField, readWide } from '../datapath/struct.ts';
 import { TakenError } from '../errors.ts';
 import { hooksInForce } from './in-force.ts';
@@ -17,7 +17,7 @@ export function canAdopt(pins: Pins, cookie: bigint, record: InstanceRecord | un
     if (existsSync(pins.root)) takeDown(instance);
     return false;
   }
-  using state = openState(pins);
+  using state = openPinnedMaps(pins);
   const control = state.map('control').get(ONLY);
   const isReady = control !== undefined && readField(control, 'control', 'ready') === 1;
   const isHere = control !== undefined && readWide(control, 'control', 'netns_cookie') === cookie;

@@ -2,7 +2,7 @@ import { HOST_POLICY } from '../datapath/compile.ts';
 import { findLearned } from '../datapath/learned.ts';
 import { Pins } from '../datapath/pins.ts';
 import { activeEpoch } from '../datapath/policy-slot.ts';
-import { type DatapathState, openState } from '../datapath/state.ts';
+import { type MapSource, openPinnedMaps } from '../datapath/state.ts';
 import { encodeStruct } from '../datapath/struct.ts';
 import { RecordType } from '../dns/record-type.ts';
 import { parseResolver } from '../dns/resolver.ts';
@@ -25,7 +25,7 @@ export interface Answer {
 
 /** What a check is judged by. */
 interface InForce {
-  readonly state: DatapathState;
+  readonly state: MapSource;
   readonly record: InstanceRecord;
   readonly rules: ReadonlyMap<number, Rule>;
 }
@@ -36,7 +36,7 @@ interface InForce {
  */
 export async function checkTarget(instance: string, target: Target): Promise<Answer | undefined> {
   if (!readStatus(instance).enforcing) return undefined;
-  using state = openState(new Pins(instance));
+  using state = openPinnedMaps(new Pins(instance));
   const record = new RunDir(instance).readRecord(activeEpoch(state));
   if (!record) return undefined;
   const rules = new Map(

@@ -3,11 +3,22 @@ import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { attachKind } from '../datapath/attach.ts';
 import { compilePolicy, HOST_POLICY, numberRules } from '../datapath/compile.ts';
+import { fillSlot } from '../datapath/fill-slot.ts';
 import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
 import { findLearned } from '../datapath/learned.ts';
 import { Pins } from '../datapath/pins.ts';
-import { activeEpoch, applyPolicy, nextEpoch } from '../datapath/policy-slot.ts';
-import { adoptState, createState, type DatapathState, ONLY, pinState } from '../datapath/state.ts';
+import { activeEpoch, FIRST_SLOT, idleSlot, nextEpoch, switchSlot } from '../datapath/policy-slot.ts';
+import {
+  createPolicyMaps,
+  type DatapathState,
+  FIRST_RULE_ID,
+  initControl,
+  loadState,
+  type MapSource,
+  ONLY,
+  openPinnedMaps,
+  pinState,
+} from '../datapath/state.ts';
 import { encodeStruct, readField, writeStruct } from '../datapath/struct.ts';
 import { isLoopback, parseAddress, type Resolver } from '../dns/resolver.ts';
 import { TakenError } from '../errors.ts';
@@ -112,16 +123,19 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   const mayLearnOnLoopback = options.wait && options.resolvers.length === 0;
   const later = mayLearnOnLoopback ? [{ name: 'lo', learns: true, enforces: false }] : [];
   const programs = [...programsFor(present, [...absent, ...later], isEveryWay), ...PROCESS_PROGRAMS];
-  const state = scope.use(
-    adopts ? adoptState(objectPath, programs, pins) : createState(objectPath, programs, cookie, randomBits()),
-  );
-  const record = adopts ? run.settleRecord(activeEpoch(state)) : undefined;
+  const kept = scope.use(adopts ? openPinnedMaps(pins) : createPolicyMaps());
+  const record = adopts ? run.settleRecord(activeEpoch(kept)) : undefined;
   const { rules, next } = numberRules(options.policy.rules, {
     known: new Map(record?.rules.map((rule) => [rule.canonical, rule.id])),
-    next: nextRuleId(state),
+    next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
   });
   const compiled = compilePolicy(options.policy, rules, next, dnsPorts(resolvers), options.inbound);
-
+  // The programs are verified in a thread, while this one fills a slot that no program reads yet.
+  const [state] = await together(
+    loadState(objectPath, programs, kept).then((loaded) => scope.use(loaded)),
+    fillSlot(kept, adopts ? idleSlot(kept) : FIRST_SLOT, compiled),
+  );
+  if (!adopts) initControl(state, cookie, randomBits());
   if (!options.force) {
     const byId = new Map(rules.map(({ id, rule }) => [id, rule]));
     await refuseLockout(options.policy, resolvers, (addr) => leasedRules(state, byId, addr));
@@ -151,7 +165,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     });
     setResolvers(state, resolvers);
     setOwnAddresses(state, ownAddresses());
-    await applyPolicy(state, compiled);
+    switchSlot(state, compiled);
     run.commitRecord();
     attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
@@ -193,9 +207,15 @@ function namedWays(enforced: readonly string[]): { ways: string[]; isEveryWay: b
   return { ways: [...enforced.filter((name) => name !== '*'), ...ways], isEveryWay: true };
 }
 
-function nextRuleId(state: DatapathState): number {
-  const control = state.map('control').get(ONLY);
-  return control ? readField(control, 'control', 'next_rule_id') : 1;
+/* Both have ended when it does, also where one fails: threads use what the caller would close. */
+async function together<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b]);
+  return Promise.all([a, b]);
+}
+
+function nextRuleId(maps: MapSource): number {
+  const control = maps.map('control').get(ONLY);
+  return control ? readField(control, 'control', 'next_rule_id') : FIRST_RULE_ID;
 }
 
 function markReady(state: DatapathState): void {

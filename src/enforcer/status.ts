@@ -1,7 +1,7 @@
 import { listLearned } from '../datapath/learned.ts';
 import { Pins } from '../datapath/pins.ts';
 import { activeEpoch } from '../datapath/policy-slot.ts';
-import { ONLY, openState, readCounters } from '../datapath/state.ts';
+import { ONLY, openPinnedMaps, readCounters } from '../datapath/state.ts';
 import { readField, readWide } from '../datapath/struct.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
@@ -57,7 +57,7 @@ export function readStatus(instance: string): Status {
   const pins = new Pins(instance);
   const pid = run.runningPid();
   if (!pins.exist()) return nothingInForce(instance, pid);
-  using state = openState(pins);
+  using state = openPinnedMaps(pins);
   const record = run.readRecord(activeEpoch(state));
   const control = state.map('control').get(ONLY);
   const isReady = control !== undefined && readField(control, 'control', 'ready') === 1;

@@ -40,16 +40,19 @@ export class LoadedObject implements Disposable {
 }
 
 /**
- * Opens the object file at `path`, lets `prepare` set it up, and loads it.
+ * Opens the object file at `path`, lets `prepare` set it up, and loads it in a thread: verifying takes tens of ms.
  * `prepare` may run more than once: loading is tried again from the start when a signal broke it off.
  * Throws VerifierError with the end of the log, UnsupportedError without privilege or libbpf, SystemError.
  */
-export function loadObject(path: string, prepare: (object: OpenObject) => void = () => {}): LoadedObject {
+export async function loadObject(
+  path: string,
+  prepare: (object: OpenObject) => void = () => {},
+): Promise<LoadedObject> {
   for (let attempt = 1; ; attempt++) {
     const opened = openObject(path);
     try {
       prepare(opened);
-      const answer = opened.load();
+      const answer = await opened.load();
       if (answer >= 0) return new LoadedObject(opened);
       if (answer !== -EAGAIN || attempt === ATTEMPTS) throw loadFailure(-answer, path, opened.verifierLog());
     } catch (thrown) {

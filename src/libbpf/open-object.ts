@@ -81,9 +81,9 @@ export class OpenObject implements Disposable {
     libc.copyOut(at + BigInt(place.offset), value, value.length);
   }
 
-  /** bpf_object__load: 0 or a negative errno. For `loadObject`. */
-  load(): number {
-    return bpf.objectLoad(this.#opened());
+  /** bpf_object__load in a thread: 0 or a negative errno. For `loadObject`, which does nothing else with it meanwhile. */
+  load(): Promise<number> {
+    return bpf.objectLoad.inThread(this.#opened());
   }
 
   /** What the verifier wrote of the program that failed; empty when none did. */

@@ -62,7 +62,7 @@ const METHODS: readonly {
 /** Measures every filter at every number of allowed addresses. */
 export async function measureAdded(compiler: Compiler, report: Report): Promise<void> {
   using scope = new Scope();
-  using object = loadObject(compiler.object('paths.bpf.c'));
+  using object = await loadObject(compiler.object('paths.bpf.c'));
   const open = makeOpener(scope);
   const filters: Filter[] = [
     openNothing(NOTHING, open()),

@@ -31,14 +31,14 @@ export interface AnswerPath {
 }
 
 /** Answers with each number of A records: with a live lease each, and with addresses never seen. See paths.bpf.c. */
-export function answerPaths(
+export async function answerPaths(
   objectPath: string,
   scope: Scope,
   harness: Harness,
   bare: BpfProgram,
-): AnswerPath[] {
-  const measured = new Answerer(objectPath, scope, harness, harness.state.program('l7egg_arrive'));
-  const around = new Answerer(objectPath, scope, harness, bare);
+): Promise<AnswerPath[]> {
+  const measured = await Answerer.load(objectPath, scope, harness, harness.state.program('l7egg_arrive'));
+  const around = await Answerer.load(objectPath, scope, harness, bare);
   return RECORD_COUNTS.flatMap((records) =>
     [0, records].map((renumbered) => {
       const what = `DNS answer, ${records} A, ${renumbered ? 'new addresses' : 'leases renewed'}`;
@@ -76,14 +76,23 @@ class Answerer {
   readonly #program: BpfProgram;
   readonly #plans: BpfMap;
 
-  constructor(objectPath: string, scope: Scope, harness: Harness, target: BpfProgram) {
-    using object = loadObject(objectPath, (opened) =>
+  constructor(harness: Harness, program: BpfProgram, plans: BpfMap) {
+    this.#harness = harness;
+    this.#program = program;
+    this.#plans = plans;
+  }
+
+  static async load(
+    objectPath: string,
+    scope: Scope,
+    harness: Harness,
+    target: BpfProgram,
+  ): Promise<Answerer> {
+    using object = await loadObject(objectPath, (opened) =>
       opened.reuseMap('pending_queries', harness.state.map('pending_queries')),
     );
-    this.#harness = harness;
-    this.#program = scope.use(object.program('answers'));
-    this.#plans = scope.use(object.map('plans'));
     scope.use(object.map('target')).set(ZERO, u32(target.fd));
+    return new Answerer(harness, scope.use(object.program('answers')), scope.use(object.map('plans')));
   }
 
   path(what: string, records: number, renumbered: number): PacketPath {

@@ -2,7 +2,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Pins } from '../../src/datapath/pins.ts';
 import { applyPolicy, freeIdleSlot } from '../../src/datapath/policy-slot.ts';
-import { openState } from '../../src/datapath/state.ts';
+import { openPinnedMaps } from '../../src/datapath/state.ts';
 import { readInterface } from '../../src/libbpf/ifindex.ts';
 import { attachTcx } from '../../src/libbpf/link.ts';
 import type { BpfProgram } from '../../src/libbpf/program.ts';
@@ -73,7 +73,7 @@ export async function openL7egg(what: string, namespace: Namespace): Promise<Fil
     what,
     namespace,
     allow: async (addresses) => {
-      using state = openState(new Pins(instance));
+      using state = openPinnedMaps(new Pins(instance));
       await applyPolicy(state, tablePolicy(addresses));
       await freeIdleSlot(state);
     },

@@ -27,7 +27,7 @@ const LIMIT = 1.5;
 export async function measureLoading(compiler: Compiler, report: Report): Promise<void> {
   using scope = new Scope();
   const fill = compiler.program('fill.c', 'bpf');
-  const harness = scope.use(new Harness([]));
+  const harness = scope.use(await Harness.load([]));
   const rows = randomRows({ count: COUNT, bits: 28, given: [] });
   const directory = mkdtempSync(join(tmpdir(), 'l7egg-bench-'));
   scope.defer(() => rmSync(directory, { recursive: true }));

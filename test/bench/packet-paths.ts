@@ -47,7 +47,7 @@ export async function measurePaths(compiler: Compiler, report: Report): Promise<
   using scope = new Scope();
   const harnesses: Harness[] = [];
   for (const { count } of SIZES) {
-    const harness = scope.use(new Harness(['egress', 'arrive']));
+    const harness = scope.use(await Harness.load(['egress', 'arrive']));
     harness.trust([RESOLVER, 53]);
     await applyPolicy(
       harness.state,
@@ -60,9 +60,9 @@ export async function measurePaths(compiler: Compiler, report: Report): Promise<
   const [harness] = harnesses;
   if (!harness) return;
   const objectPath = compiler.object('paths.bpf.c');
-  using object = loadObject(objectPath);
+  using object = await loadObject(objectPath);
   const bareProgram = scope.use(object.program('bare'));
-  const answers = answerPaths(objectPath, scope, harness, bareProgram);
+  const answers = await answerPaths(objectPath, scope, harness, bareProgram);
   const plain = [
     { ...COMMON, what: BARE, program: bareProgram, frame: ethernet(outbound(LISTED, udp())) },
     ...SIZES.flatMap(({ label }, size) => egressPaths(harnesses[size] ?? harness, label)),

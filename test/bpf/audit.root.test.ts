@@ -14,7 +14,7 @@ const RULES: { readonly [id: number]: RuleSpec } = {
 };
 const ENFORCED: PolicySpec = { rules: RULES, strict: true };
 const AUDITED: PolicySpec = { ...ENFORCED, audit: true };
-const datapath = useHarness('egress', 'query', 'learn');
+const datapath = await useHarness('egress', 'query', 'learn');
 
 beforeEach(() => datapath.trust([RESOLVER4, 53]));
 

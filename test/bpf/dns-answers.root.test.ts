@@ -18,7 +18,7 @@ import {
 import { useHarness } from './harness.ts';
 
 const POLICY = { rules: { 1: { cn: '.example.com' } } };
-const datapath = useHarness('query', 'learn');
+const datapath = await useHarness('query', 'learn');
 
 beforeEach(async () => {
   await datapath.ensure(POLICY);

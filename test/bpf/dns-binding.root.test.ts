@@ -30,7 +30,7 @@ import { CLIENT_PORT, udp } from './segments.ts';
 const TAUGHT = '198.51.100.7';
 const OTHER = '198.51.100.8';
 const POLICY: PolicySpec = { rules: { 1: { cn: '.example.com' } }, dnsPorts: [53, 5353] };
-const datapath = useHarness('egress', 'query', 'query_l3', 'learn', 'learn_l3');
+const datapath = await useHarness('egress', 'query', 'query_l3', 'learn', 'learn_l3');
 
 beforeEach(async () => {
   await datapath.ensure(POLICY);

@@ -13,7 +13,7 @@ import { ask, hear, RESOLVER4, RESOLVER6 } from './dns-exchange.ts';
 import { fuzzSettings } from './fuzz-settings.ts';
 import { useHarness } from './harness.ts';
 
-const datapath = useHarness('query', 'learn');
+const datapath = await useHarness('query', 'learn');
 const { seed, rounds } = fuzzSettings(20_000);
 
 /** Every name of the generator ends in one of these, each a rule. */

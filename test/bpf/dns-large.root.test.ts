@@ -13,7 +13,7 @@ import { useHarness } from './harness.ts';
  *   client 127.0.0.1 ── lo (query on egress, learn on ingress) ── stub 127.0.0.53:53
  */
 enterScratchNetns();
-const datapath = useHarness('query', 'learn');
+const datapath = await useHarness('query', 'learn');
 const POLICY = { rules: { 1: { cn: '.example.com' } } };
 const LOOPBACK = 1;
 const TAUGHT = '198.51.100.7';

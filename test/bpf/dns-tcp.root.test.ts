@@ -20,7 +20,7 @@ const TAUGHT = '198.51.100.7';
 const OTHER = '198.51.100.8';
 const POLICY = { rules: { 1: { cn: '.example.com' } } };
 const STRICT = { ...POLICY, strict: true };
-const datapath = useHarness('egress', 'query', 'learn');
+const datapath = await useHarness('egress', 'query', 'learn');
 
 beforeEach(async () => {
   await datapath.ensure(POLICY);

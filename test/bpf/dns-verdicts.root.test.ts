@@ -34,7 +34,7 @@ const DENY: PolicySpec = {
   },
 };
 const DENY_STRICT: PolicySpec = { ...DENY, strict: true };
-const datapath = useHarness('egress', 'egress_l3', 'query', 'learn', 'arrive');
+const datapath = await useHarness('egress', 'egress_l3', 'query', 'learn', 'arrive');
 
 beforeEach(() => datapath.trust([RESOLVER4, 53], [RESOLVER6, 53]));
 

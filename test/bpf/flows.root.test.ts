@@ -7,7 +7,7 @@ import { icmp, type Segment, sctp, tcp, tcpData, udp } from './segments.ts';
 
 const HOST = '198.51.100.7';
 const HOST6 = '2001:db8:1::7';
-const datapath = useHarness('egress');
+const datapath = await useHarness('egress');
 const BY_NAME: PolicySpec = { rules: { 1: { cn: '.example.com' } } };
 
 beforeEach(() => datapath.ensure(BY_NAME));

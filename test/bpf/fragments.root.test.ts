@@ -19,7 +19,7 @@ const ALLOWED6 = '2001:db8:1::7';
 const OTHER4 = '203.0.113.9';
 const OTHER6 = '2001:db8:2::9';
 const WEB_ONLY = '198.51.100.80';
-const datapath = useHarness('egress');
+const datapath = await useHarness('egress');
 
 before(() =>
   datapath.apply({

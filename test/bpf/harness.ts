@@ -6,8 +6,10 @@ import { setResolvers } from '../../src/datapath/host-facts.ts';
 import { findLearned } from '../../src/datapath/learned.ts';
 import { applyPolicy, freeIdleSlot } from '../../src/datapath/policy-slot.ts';
 import {
-  createState,
+  createPolicyMaps,
   type DatapathState,
+  initControl,
+  loadState,
   readCounters,
   type StateMapName,
 } from '../../src/datapath/state.ts';
@@ -79,10 +81,19 @@ export class Harness implements Disposable {
   #events: RawEvent[] = [];
   #inForce: PolicySpec | undefined;
 
-  constructor(programs: readonly ProgramName[]) {
-    const names = [...programs.map((name) => `l7egg_${name}`), 'l7egg_teach'];
-    this.state = createState(OBJECT, names, 0n, HASH_SEED);
+  /** Use `Harness.load`. Takes ownership of `state`. */
+  constructor(state: DatapathState) {
+    this.state = state;
     this.#ring = openRing(this.state.map('events'), (bytes) => this.#events.push(decodeEvent(bytes)));
+  }
+
+  /** Loads these programs, and the one that teaches. */
+  static async load(programs: readonly ProgramName[]): Promise<Harness> {
+    const names = [...programs.map((name) => `l7egg_${name}`), 'l7egg_teach'];
+    using maps = createPolicyMaps();
+    const state = await loadState(OBJECT, names, maps);
+    initControl(state, 0n, HASH_SEED);
+    return new Harness(state);
   }
 
   /** Puts a policy in force and frees the one before, as the enforcer does. */
@@ -246,8 +257,8 @@ function verdictOf(returned: number): Verdict {
 }
 
 /** A harness for the tests of one file, without memory between them. */
-export function useHarness(...programs: readonly ProgramName[]): Harness {
-  const harness = new Harness(programs);
+export async function useHarness(...programs: readonly ProgramName[]): Promise<Harness> {
+  const harness = await Harness.load(programs);
   after(() => harness.close());
   beforeEach(() => harness.reset());
   return harness;

@@ -11,7 +11,7 @@ const HOST6 = '2001:db8:1::7';
 const OTHER = '203.0.113.9';
 const OTHER6 = '2001:db8:2::9';
 const POLICY = { rules: { 1: { cn: '.example.com' } } };
-const datapath = useHarness('egress');
+const datapath = await useHarness('egress');
 
 /** Flows that a lease has opened and that no rule or lease would let begin again. */
 beforeEach(async () => {

@@ -26,7 +26,7 @@ ip(`address add ${LOCAL6}/64 dev l7e0 nodad`);
 ip('link set l7e0 up');
 ip('route add default dev l7e0');
 ip('-6 route add default dev l7e0');
-const datapath = useHarness('egress', 'arrive', 'learn');
+const datapath = await useHarness('egress', 'arrive', 'learn');
 
 const NO_RULE = {};
 beforeEach(() => datapath.ensure(NO_RULE));

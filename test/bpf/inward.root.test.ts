@@ -9,7 +9,7 @@ import { useHarness } from './harness.ts';
 import type { PolicySpec } from './policy-builder.ts';
 
 const POLICY: PolicySpec = { rules: { 1: { cn: '.example.com' } } };
-const datapath = useHarness('query', 'learn');
+const datapath = await useHarness('query', 'learn');
 
 beforeEach(async () => {
   await datapath.ensure(POLICY);

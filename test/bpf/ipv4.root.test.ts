@@ -6,7 +6,7 @@ import { icmp, raw, type Segment, sctp, tcp, tcpData, udp } from './segments.ts'
 
 const ALLOWED = '198.51.100.7';
 const OTHER = '203.0.113.9';
-const datapath = useHarness('egress');
+const datapath = await useHarness('egress');
 
 before(() => datapath.apply({ rules: { 1: { cidr: ALLOWED } } }));
 

@@ -16,7 +16,7 @@ import { icmpv6, raw, type Segment, sctp, tcp, tcpData, udp } from './segments.t
 
 const ALLOWED = '2001:db8:1::7';
 const OTHER = '2001:db8:2::9';
-const datapath = useHarness('egress');
+const datapath = await useHarness('egress');
 
 before(() =>
   datapath.apply({ rules: { 1: { cidr: ALLOWED }, 2: { cidr: '198.51.100.7' }, 3: { cidr: '::/96' } } }),

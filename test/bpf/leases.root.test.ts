@@ -20,7 +20,7 @@ const POLICY: PolicySpec = {
     3: { cn: '.example.net', share: 1 },
   },
 };
-const datapath = useHarness('egress', 'query', 'learn');
+const datapath = await useHarness('egress', 'query', 'learn');
 
 beforeEach(async () => {
   await datapath.ensure(POLICY);

@@ -8,7 +8,7 @@ const HOSTS = [
   { allowed: '198.51.100.7', other: '203.0.113.9' },
   { allowed: '2001:db8:1::7', other: '2001:db8:2::9' },
 ] as const;
-const datapath = useHarness('egress', 'egress_l3');
+const datapath = await useHarness('egress', 'egress_l3');
 
 before(() => datapath.apply({ rules: { 1: { cidr: '198.51.100.7' }, 2: { cidr: '2001:db8:1::7' } } }));
 

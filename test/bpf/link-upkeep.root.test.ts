@@ -13,7 +13,7 @@ const OFF_LINK = '2001:db8:2::9';
 const LINK_LOCAL = 'fe80::77';
 const SOLICITED_NODE = 'ff02::1:ff00:77';
 const DHCP_SERVER = '192.0.2.1';
-const datapath = useHarness('egress', 'arrive');
+const datapath = await useHarness('egress', 'arrive');
 
 /** No rule at all: what passes here passes under any policy. */
 before(() => datapath.apply({}));

@@ -7,7 +7,7 @@ import { fuzzSettings } from './fuzz-settings.ts';
 import { useHarness } from './harness.ts';
 import type { PolicySpec, RuleSpec } from './policy-builder.ts';
 
-const datapath = useHarness('egress');
+const datapath = await useHarness('egress');
 
 /** Under strict DNS a TXT lookup passes exactly when a rule lists the name. */
 const TXT = 16;

@@ -10,7 +10,7 @@ import { CLIENT_PORT, udp } from './segments.ts';
 
 const STRICT: PolicySpec = { rules: { 1: { cn: '.example.com' } }, strict: true };
 const TXT = 16;
-const datapath = useHarness('egress', 'egress_l3', 'arrive');
+const datapath = await useHarness('egress', 'egress_l3', 'arrive');
 
 beforeEach(async () => {
   await datapath.ensure(STRICT);

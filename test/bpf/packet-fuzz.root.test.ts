@@ -33,7 +33,7 @@ import {
   udp,
 } from './segments.ts';
 
-const datapath = useHarness('egress');
+const datapath = await useHarness('egress');
 const { seed, rounds } = fuzzSettings(50_000);
 
 const OPEN = ['198.51.100.7', '2001:db8:1::7'];

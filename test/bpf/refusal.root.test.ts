@@ -17,7 +17,7 @@ import { CLIENT_PORT, icmp, icmpv6, raw, type Segment, sctp, tcp, udp, WEB_PORT 
 
 const OTHER4 = '203.0.113.9';
 const OTHER6 = '2001:db8:2::9';
-const datapath = useHarness('egress', 'egress_l3');
+const datapath = await useHarness('egress', 'egress_l3');
 
 before(() => datapath.apply({}));
 

@@ -7,7 +7,7 @@ import { icmp, icmpv6, raw, type Segment, sctp, tcp, udp } from './segments.ts';
 
 const HOST = '198.51.100.7';
 const HOST6 = '2001:db8:1::7';
-const datapath = useHarness('egress');
+const datapath = await useHarness('egress');
 
 interface Row {
   readonly rules: { readonly [id: number]: RuleSpec };

@@ -16,8 +16,8 @@ const KINDS: { kind: string; rules: NonNullable<PolicySpec['rules']> }[] = [
 
 describe('applyPolicy', () => {
   let harness: Harness;
-  before(() => {
-    harness = new Harness(['egress']);
+  before(async () => {
+    harness = await Harness.load(['egress']);
   });
   after(() => harness.close());
 

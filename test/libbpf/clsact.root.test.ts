@@ -18,7 +18,7 @@ const EGRESS: FilterPlace = { ifindex: LO, direction: 'egress', handle: 0x17e9, 
 const INGRESS: FilterPlace = { ...EGRESS, direction: 'ingress' };
 const BEHIND: FilterPlace = { ...EGRESS, priority: 3 };
 
-const object = loadObject(compileFixture());
+const object = await loadObject(compileFixture());
 enterScratchNetns();
 const pass = object.program('pass');
 const drop = object.program('drop');

@@ -17,7 +17,7 @@ import { compileFixture, mountScratchBpffs, u32 } from './fixture.ts';
 import { enterScratchNetns, ip, sendOnLoopback } from './namespace.ts';
 
 const LO = 1;
-const object = loadObject(compileFixture());
+const object = await loadObject(compileFixture());
 const bpffs = mountScratchBpffs();
 enterScratchNetns();
 const pass = object.program('pass');

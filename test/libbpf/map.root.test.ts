@@ -75,7 +75,7 @@ test('BpfMap.close is idempotent and ends its use', () => {
   assert.throws(() => map.get(u32(1)), /closed/);
 });
 
-test('BpfMap.create throws EINVAL for a shape that the kernel refuses', () => {
+test('BpfMap.create throws EINVAL for a shape that the kernel refuses', async () => {
   assert.throws(() => BpfMap.create({ ...HASH, maxEntries: 0 }), { code: 'EINVAL' });
 });
 
@@ -123,8 +123,8 @@ test('BpfMap.entries of an empty map yields nothing', () => {
   assert.deepEqual([...map.entries()], []);
 });
 
-test('BpfMap.getPerCpu answers a value for each possible CPU', () => {
-  using object = loadObject(fixture);
+test('BpfMap.getPerCpu answers a value for each possible CPU', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('count');
   using map = object.map('runs');
   program.testRun({ data: FRAME, repeat: 3 });
@@ -137,7 +137,7 @@ test('BpfMap.getPerCpu answers a value for each possible CPU', () => {
 });
 
 test('BpfMap.setInThread swaps inner maps, several at a time', async () => {
-  using object = loadObject(fixture);
+  using object = await loadObject(fixture);
   using program = object.program('answer_slot');
   using slots = object.map('slots');
   assert.equal(program.testRun({ data: FRAME }).retval, 1000);
@@ -180,9 +180,9 @@ test('BpfMap.openPinned answers undefined when nothing is pinned', () => {
   assert.equal(BpfMap.openPinned(join(bpffs, 'nothing')), undefined);
 });
 
-test('BpfMap.openPinned refuses the pin of a program', () => {
+test('BpfMap.openPinned refuses the pin of a program', async () => {
   const path = join(bpffs, 'program');
-  using object = loadObject(fixture);
+  using object = await loadObject(fixture);
   using program = object.program('pass');
   program.pin(path);
   assert.throws(() => BpfMap.openPinned(path), /as a map \(it is .*prog/);

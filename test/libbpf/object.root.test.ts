@@ -20,14 +20,14 @@ test('OpenObject.maps names the maps of the file', () => {
   assert.ok(object.maps().includes('slots'));
 });
 
-test('loadObject without settings keeps the constants of the file', () => {
-  using object = loadObject(fixture);
+test('loadObject without settings keeps the constants of the file', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('answer_constants');
   assert.equal(program.testRun({ data: FRAME }).retval, 102);
 });
 
-test('OpenObject.setConstant changes one constant and leaves its neighbours', () => {
-  using object = loadObject(fixture, (opened) => opened.setConstant('second_constant', u64(7n)));
+test('OpenObject.setConstant changes one constant and leaves its neighbours', async () => {
+  using object = await loadObject(fixture, (opened) => opened.setConstant('second_constant', u64(7n)));
   using program = object.program('answer_constants');
   assert.equal(program.testRun({ data: FRAME }).retval, 107);
 });
@@ -42,16 +42,16 @@ test('OpenObject.setConstant refuses a name that the file does not have', () => 
   assert.throws(() => object.setConstant('third_constant', u32(7)), /"third_constant"/);
 });
 
-test('OpenObject.setMaxEntries sets the size of a map', () => {
-  using object = loadObject(fixture, (opened) => opened.setMaxEntries('numbers', 77));
+test('OpenObject.setMaxEntries sets the size of a map', async () => {
+  using object = await loadObject(fixture, (opened) => opened.setMaxEntries('numbers', 77));
   using map = object.map('numbers');
   assert.equal(map.info.maxEntries, 77);
 });
 
-test('OpenObject.reuseMap gives the programs the map of another object', () => {
-  using first = loadObject(fixture);
+test('OpenObject.reuseMap gives the programs the map of another object', async () => {
+  using first = await loadObject(fixture);
   using kept = first.map('runs');
-  using second = loadObject(fixture, (opened) => opened.reuseMap('runs', kept));
+  using second = await loadObject(fixture, (opened) => opened.reuseMap('runs', kept));
   using program = second.program('count');
   program.testRun({ data: FRAME, repeat: 5 });
   const counts = kept.getPerCpu(u32(0)) ?? [];
@@ -61,7 +61,7 @@ test('OpenObject.reuseMap gives the programs the map of another object', () => {
   );
 });
 
-test('OpenObject.reuseMap refuses a map of another shape', () => {
+test('OpenObject.reuseMap refuses a map of another shape', async () => {
   using other = BpfMap.create({
     mapType: MapType.hash,
     name: 'other',
@@ -69,54 +69,59 @@ test('OpenObject.reuseMap refuses a map of another shape', () => {
     valueBytes: 8,
     maxEntries: 1,
   });
-  assert.throws(() => loadObject(fixture, (opened) => opened.reuseMap('numbers', other)), { code: 'EINVAL' });
+  await assert.rejects(() => loadObject(fixture, (opened) => opened.reuseMap('numbers', other)), {
+    code: 'EINVAL',
+  });
 });
 
-test('OpenObject.setAutoload keeps a program out of the kernel', () => {
-  using object = loadObject(fixture, (opened) => opened.setAutoload('drop', false));
+test('OpenObject.setAutoload keeps a program out of the kernel', async () => {
+  using object = await loadObject(fixture, (opened) => opened.setAutoload('drop', false));
   assert.throws(() => object.program('drop'), /"drop": it was not loaded/);
 });
 
-test('LoadedObject.program outlives the object', () => {
-  const object = loadObject(fixture);
+test('LoadedObject.program outlives the object', async () => {
+  const object = await loadObject(fixture);
   using program = object.program('pass');
   object.close();
   assert.equal(program.testRun({ data: FRAME }).retval, -1);
 });
 
-test('LoadedObject.program refuses a name that the file does not have', () => {
-  using object = loadObject(fixture);
+test('LoadedObject.program refuses a name that the file does not have', async () => {
+  using object = await loadObject(fixture);
   assert.throws(() => object.program('nothing'), /"nothing"/);
 });
 
-test('LoadedObject.close is idempotent', () => {
-  const object = loadObject(fixture);
+test('LoadedObject.close is idempotent', async () => {
+  const object = await loadObject(fixture);
   object.close();
   object.close();
   assert.throws(() => object.program('pass'), /closed/);
 });
 
-test('loadObject shows the last lines of the log when the verifier refuses', () => {
-  assert.throws(() => loadObject(fixture, (opened) => opened.setAutoload('refused_by_verifier', true)), {
-    name: 'SystemError',
-    code: 'EACCES',
-    message: /^Cannot load BPF object "[^"]+": EACCES\n.*invalid mem access 'map_value_or_null'/s,
-  });
+test('loadObject shows the last lines of the log when the verifier refuses', async () => {
+  await assert.rejects(
+    () => loadObject(fixture, (opened) => opened.setAutoload('refused_by_verifier', true)),
+    {
+      name: 'SystemError',
+      code: 'EACCES',
+      message: /^Cannot load BPF object "[^"]+": EACCES\n.*invalid mem access 'map_value_or_null'/s,
+    },
+  );
 });
 
-test('loadObject says ENOENT for a file that is not there', () => {
-  assert.throws(() => loadObject('/nonexistent.o'), { code: 'ENOENT', message: /"\/nonexistent.o"/ });
+test('loadObject says ENOENT for a file that is not there', async () => {
+  await assert.rejects(() => loadObject('/nonexistent.o'), { code: 'ENOENT', message: /"\/nonexistent.o"/ });
 });
 
-test('loadObject says LIBBPF_FORMAT for a file that is no object', () => {
+test('loadObject says LIBBPF_FORMAT for a file that is no object', async () => {
   const path = join(temporaryDirectory(), 'text.o');
   writeFileSync(path, 'this is no ELF file, and long enough to look at its header'.repeat(4));
-  assert.throws(() => loadObject(path), { code: 'LIBBPF_FORMAT' });
+  await assert.rejects(() => loadObject(path), { code: 'LIBBPF_FORMAT' });
 });
 
-test('loadObject closes the object when the preparation throws', () => {
+test('loadObject closes the object when the preparation throws', async () => {
   let seen: { programs(): string[] } | undefined;
-  assert.throws(
+  await assert.rejects(
     () =>
       loadObject(fixture, (opened) => {
         seen = opened;

@@ -6,8 +6,8 @@ import { compileFixture, FRAME } from './fixture.ts';
 
 const fixture = compileFixture();
 
-test('BpfProgram.testRun answers a signed return value and the packet', () => {
-  using object = loadObject(fixture);
+test('BpfProgram.testRun answers a signed return value and the packet', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('pass');
   const packet = Buffer.from(Array.from({ length: 60 }, (_, i) => i));
   const result = program.testRun({ data: packet });
@@ -15,32 +15,32 @@ test('BpfProgram.testRun answers a signed return value and the packet', () => {
   assert.deepEqual(result.dataOut, packet);
 });
 
-test('BpfProgram.testRun passes the interfaces to the program', () => {
-  using object = loadObject(fixture);
+test('BpfProgram.testRun passes the interfaces to the program', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('answer_ifindex');
   assert.equal(program.testRun({ data: FRAME, skb: { ifindex: 1, ingressIfindex: 7 } }).retval, 7001);
 });
 
-test('BpfProgram.testRun throws ENODEV for an interface that is not there', () => {
-  using object = loadObject(fixture);
+test('BpfProgram.testRun throws ENODEV for an interface that is not there', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('answer_ifindex');
   assert.throws(() => program.testRun({ data: FRAME, skb: { ifindex: 999_999 } }), { code: 'ENODEV' });
 });
 
-test('BpfProgram.testRun answers the mark that came out', () => {
-  using object = loadObject(fixture);
+test('BpfProgram.testRun answers the mark that came out', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('pass');
   assert.equal(program.testRun({ data: FRAME, skb: { mark: 5 } }).skbOut?.readUInt32LE(8), 5);
 });
 
-test('BpfProgram.testRun throws EINVAL for less than an Ethernet header', () => {
-  using object = loadObject(fixture);
+test('BpfProgram.testRun throws EINVAL for less than an Ethernet header', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('pass');
   assert.throws(() => program.testRun({ data: Buffer.alloc(13) }), { code: 'EINVAL' });
 });
 
-test('BpfProgram.info tells type, tag and name', () => {
-  using object = loadObject(fixture);
+test('BpfProgram.info tells type, tag and name', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('drop');
   const info = program.info();
   assert.equal(info.programType, 3);
@@ -48,8 +48,8 @@ test('BpfProgram.info tells type, tag and name', () => {
   assert.match(info.tag, /^[0-9a-f]{16}$/);
 });
 
-test('BpfProgram.byId opens a program that is loaded', () => {
-  using object = loadObject(fixture);
+test('BpfProgram.byId opens a program that is loaded', async () => {
+  using object = await loadObject(fixture);
   using program = object.program('drop');
   using again = BpfProgram.byId(program.info().id);
   assert.deepEqual(again.info(), program.info());

@@ -14,7 +14,7 @@ const SMALL_RECORDS = (1 << 16) / 16;
 const numberOf = (bytes: Uint8Array) => Number(Buffer.from(bytes).readBigUInt64LE());
 
 test('openRing calls back for a record without being asked', async () => {
-  using object = loadObject(fixture);
+  using object = await loadObject(fixture);
   using events = object.map('events');
   using emit = object.program('emit');
   const record = await new Promise<Uint8Array>((resolve) => {
@@ -30,7 +30,7 @@ test('openRing calls back for a record without being asked', async () => {
 
 test('openRing delivers 100,000 records in order while the reader keeps up', async () => {
   const total = 100_000;
-  using object = loadObject(fixture);
+  using object = await loadObject(fixture);
   using events = object.map('events');
   using emit = object.program('emit');
   let next = 0;
@@ -46,7 +46,7 @@ test('openRing delivers 100,000 records in order while the reader keeps up', asy
 });
 
 test('openRing delivers what a full ring holds, and goes on after that', async () => {
-  using object = loadObject(fixture);
+  using object = await loadObject(fixture);
   using events = object.map('events');
   using emit = object.program('emit');
   const seen: number[] = [];
@@ -64,8 +64,8 @@ test('openRing delivers what a full ring holds, and goes on after that', async (
   assert.deepEqual(seen, [SMALL_RECORDS + 100]);
 });
 
-test('RingReader.drain skips discarded records', () => {
-  using object = loadObject(fixture);
+test('RingReader.drain skips discarded records', async () => {
+  using object = await loadObject(fixture);
   using events = object.map('events');
   using emit = object.program('emit');
   const seen: number[] = [];
@@ -76,8 +76,8 @@ test('RingReader.drain skips discarded records', () => {
   assert.deepEqual(seen, [1]);
 });
 
-test('RingReader.drain hands over long records whole, past the end of the ring', () => {
-  using object = loadObject(fixture);
+test('RingReader.drain hands over long records whole, past the end of the ring', async () => {
+  using object = await loadObject(fixture);
   using events = object.map('events');
   using emit = object.program('emit');
   let next = 0;
@@ -95,8 +95,8 @@ test('RingReader.drain hands over long records whole, past the end of the ring',
   assert.equal(next, 2000);
 });
 
-test('RingReader.close within a handler ends the delivery', () => {
-  using object = loadObject(fixture);
+test('RingReader.close within a handler ends the delivery', async () => {
+  using object = await loadObject(fixture);
   using events = object.map('events');
   using emit = object.program('emit');
   let calls = 0;
@@ -111,8 +111,8 @@ test('RingReader.close within a handler ends the delivery', () => {
   assert.equal(calls, 1);
 });
 
-test('a closed RingReader leaves the map to its owner', () => {
-  using object = loadObject(fixture);
+test('a closed RingReader leaves the map to its owner', async () => {
+  using object = await loadObject(fixture);
   using events = object.map('events');
   using emit = object.program('emit');
   openRing(events, () => {}).close();
@@ -123,8 +123,8 @@ test('a closed RingReader leaves the map to its owner', () => {
   assert.deepEqual(seen, [0]);
 });
 
-test('openRing refuses a map that is no ring buffer', () => {
-  using object = loadObject(fixture);
+test('openRing refuses a map that is no ring buffer', async () => {
+  using object = await loadObject(fixture);
   using numbers = object.map('numbers');
   assert.throws(() => openRing(numbers, () => {}), /"numbers" as a ring buffer/);
 });

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { listLearned } from '../../src/datapath/learned.ts';
 import { Pins } from '../../src/datapath/pins.ts';
-import { openState } from '../../src/datapath/state.ts';
+import { openPinnedMaps } from '../../src/datapath/state.ts';
 import { placeOf } from '../../src/datapath/struct.ts';
 import { leaseSeconds } from '../../src/dns/lease.ts';
 import { formatAddress } from '../../src/flow/address.ts';
@@ -32,7 +32,7 @@ const RECORDS: readonly DnsRecord[] = [
 
 /** Seconds until the lease of `address` ends. */
 function secondsLeft(instance: string, address: string): number {
-  using state = openState(new Pins(instance));
+  using state = openPinnedMaps(new Pins(instance));
   const learned = listLearned(state).find((each) => formatAddress(each.address) === address);
   assert.equal(learned?.leases.length, 1);
   return (learned?.leases[0]?.endsAt ?? 0) - Number(bootTimeNs() / 1_000_000_000n);
@@ -40,7 +40,7 @@ function secondsLeft(instance: string, address: string): number {
 
 /** Makes the leases of `address` end a second ago. */
 function endLeases(instance: string, address: string): void {
-  using state = openState(new Pins(instance));
+  using state = openPinnedMaps(new Pins(instance));
   const [at, size] = placeOf('leases', 'held');
   const map = state.map('learned');
   const found = [...map.entries()].find(([key]) => formatAddress(key.subarray(0, 16)) === address);

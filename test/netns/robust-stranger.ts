@@ -11,7 +11,7 @@ const [, , object = '', name = '', side = '', kind = ''] = process.argv;
 const direction = side === 'ingress' ? 'ingress' : 'egress';
 const ifindex = readInterface(name)?.ifindex;
 if (ifindex === undefined) throw new Error(`Cannot find interface "${name}"`);
-const loaded = loadObject(object, (open) => {
+const loaded = await loadObject(object, (open) => {
   for (const program of open.programs()) open.setAutoload(program, program === 'count');
 });
 const program = loaded.program('count');

@@ -71,7 +71,7 @@ run('mount', '-t', 'bpf', 'bpf', '/sys/fs/bpf');
 run('ip', 'link', 'add', 'left', 'type', 'veth', 'peer', 'name', 'right');
 mkdirSync(`${STATE}/default`, { recursive: true });
 
-using object = loadObject(objectPath);
+using object = await loadObject(objectPath);
 using ours = object.program('l7egg_probe');
 using foreign = object.program('stranger');
 using _foreignLink = attachTcx(foreign, ifindexOf('left'), 'egress');
