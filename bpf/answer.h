@@ -344,12 +344,10 @@ static long alias_step(__u32 round, struct alias_walk *walk)
 
 	if (n >= s->n_chain)
 		return 1;
-	opaque(n);
-	n &= MAX_CHAIN - 1;
 	for (i = 0; i < MAX_HELD; i++) {
 		if (i >= s->n_rules)
 			break;
-		learn_alias(s, s->chain[n], s->chain_lengths[n], s->rules[i], s->chain_ttls[n]);
+		learn_alias(n, s->rules[i]);
 	}
 	return 0;
 }
@@ -437,7 +435,7 @@ __noinline int handle_answer(struct __sk_buff *skb)
 		count(COUNT_UNBOUND);
 		return 0;
 	}
-	if (!(repeats_question(pending) || read_question()) || s->qclass != DNS_CLASS_IN ||
+	if (!(repeats_question(s, pending) || read_question()) || s->qclass != DNS_CLASS_IN ||
 	    s->name_hash != pending->name_hash || s->name_length != pending->name_length ||
 	    s->qtype != pending->qtype) {
 		count(COUNT_QUESTION);

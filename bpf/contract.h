@@ -15,6 +15,7 @@
 /* Stored with the pins. Raised when a kept map changes its shape. */
 #define LAYOUT_VERSION 1
 
+#define MAX_RULES 131072 /* of one policy; those of the one before it still have their counters */
 #define MAX_FLOWS 262144
 #define MAX_INBOUND 65536
 #define MAX_LEASE_ADDRS 131072

@@ -301,24 +301,31 @@ __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_secon
 	return 1;
 }
 
-/* Lists a CNAME target by the rules of the name that was asked for. */
-static __always_inline void learn_alias(struct scratch *s, __u64 name_hash, __u32 name_length,
-					__u32 rule_id, __u32 ttl_seconds)
+/* Lists the n-th name of the CNAME chain by a rule of the name that was asked for. */
+__noinline int learn_alias(__u32 n, __u32 rule_id)
 {
-	struct alias_key key = { .name_hash = name_hash,
-				 .policy = s->policy,
-				 .name_length = name_length };
-	__u64 lease = make_held(rule_id, ttl_seconds, boot_seconds(s));
-	struct alias *alias = bpf_map_lookup_elem(&aliases, &key);
-	struct alias fresh = { .held = { lease } };
+	struct scratch *s = get_scratch();
+	struct alias fresh = {};
+	struct alias_key key = {};
+	struct alias *alias;
+	__u64 lease;
 
+	if (!s)
+		return 0;
+	opaque(n);
+	n &= MAX_CHAIN - 1;
+	key.name_hash = s->chain[n];
+	key.policy = s->policy;
+	key.name_length = s->chain_lengths[n];
+	lease = make_held(rule_id, s->chain_ttls[n], boot_seconds(s));
+	alias = bpf_map_lookup_elem(&aliases, &key);
 	/* No lock: an LRU map has none. Two writers at once may lose one alias, whose name is then
 	 * listed again by the next answer.
 	 */
 	if (alias)
-		place_lease(alias->held, lease, boot_seconds(s));
-	else
-		bpf_map_update_elem(&aliases, &key, &fresh, BPF_NOEXIST);
+		return place_lease(alias->held, lease, boot_seconds(s));
+	fresh.held[0] = lease;
+	return bpf_map_update_elem(&aliases, &key, &fresh, BPF_NOEXIST);
 }
 
 #endif

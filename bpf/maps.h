@@ -72,7 +72,7 @@ STATE_MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, COUNTERS);
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, 2 * MAX_RULES);
 	__type(key, __u32);
 	__type(value, struct rule_state);
 } rule_states SEC(".maps");

@@ -130,10 +130,8 @@ __noinline int read_question(void)
 	return 1;
 }
 
-/* Whether the message repeats this question byte for byte, as most answers do: then it was judged when it
- * was asked. Fills what read_question would, but for the key of the trie. 0 = it may differ in case only.
- */
-__noinline int repeats_question(struct pending *asked)
+/* Whether the name of the message's question is this one, byte for byte. Copies it to the event. */
+__noinline int has_name(struct pending *asked)
 {
 	struct scratch *s = get_scratch();
 	__u32 length;
@@ -141,8 +139,6 @@ __noinline int repeats_question(struct pending *asked)
 	if (!s || !asked)
 		return 0;
 	length = asked->name_length;
-	if (DNS_HEADER + length + 4 > s->length)
-		return 0;
 	for (__u32 i = 0; i < sizeof(asked->name); i += 8) {
 		__u64 theirs, ours = *(__u64 *)(asked->name + i), differing;
 
@@ -156,6 +152,18 @@ __noinline int repeats_question(struct pending *asked)
 			return 0;
 		*(__u64 *)(s->event.name + i) = ours;
 	}
+	return 1;
+}
+
+/* Whether the message repeats this question byte for byte, as most answers do: then it was judged when it
+ * was asked. Fills what read_question would, but for the key of the trie. 0 = it may differ in case only.
+ */
+static __always_inline int repeats_question(struct scratch *s, struct pending *asked)
+{
+	__u32 length = asked->name_length;
+
+	if (DNS_HEADER + length + 4 > s->length || !has_name(asked))
+		return 0;
 	s->name_length = length;
 	s->name_hash = asked->name_hash;
 	s->qtype = message_u16(s, DNS_HEADER + length);

@@ -176,33 +176,43 @@ static __always_inline int parse_raw(struct __sk_buff *skb, struct packet *pkt)
 	return PARSED_OK;
 }
 
-/* Whether all options can be read, and the destination we see is the last one: no source route has a
- * host ahead of it, as no routing header of IPv6 may have.
+#define OPTION_BAD 0 /* no offset: the header before the options is not empty */
+
+/* Where the option behind the one at `at` begins, `end` after the last; OPTION_BAD for one that can't be read,
+ * or a source route with a host ahead of it. A function of its own: the verifier walks through it once.
  */
-__noinline int are_options_plain(struct __sk_buff *skb, __u32 at, __u32 end)
+__noinline int next_option(struct __sk_buff *skb, __u32 at, __u32 end)
 {
 	__u8 kind, option[3];
 
+	if (bpf_skb_load_bytes(skb, at, &kind, 1))
+		return OPTION_BAD;
+	if (kind == IPV4_OPTION_END)
+		return end;
+	if (kind == IPV4_OPTION_NOP)
+		return at + 1;
+	if (at + 2 > end || bpf_skb_load_bytes(skb, at, option, 2) || option[1] < 2 ||
+	    at + option[1] > end)
+		return OPTION_BAD;
+	if (kind == IPV4_OPTION_LSRR || kind == IPV4_OPTION_SSRR) {
+		if (option[1] < 3 || bpf_skb_load_bytes(skb, at, option, 3) ||
+		    option[2] <= option[1])
+			return OPTION_BAD;
+	}
+	return at + option[1];
+}
+
+/* Whether all options can be read, and the destination we see is the last one: no source route has a
+ * host ahead of it, as no routing header of IPv6 may have.
+ */
+static __always_inline int are_options_plain(struct __sk_buff *skb, __u32 at, __u32 end)
+{
 	for (int i = 0; i < IPV4_OPTION_BYTES; i++) {
 		if (at >= end)
 			return 1;
-		if (bpf_skb_load_bytes(skb, at, &kind, 1))
+		at = next_option(skb, at, end);
+		if (at == OPTION_BAD)
 			return 0;
-		if (kind == IPV4_OPTION_END)
-			return 1;
-		if (kind == IPV4_OPTION_NOP) {
-			at++;
-			continue;
-		}
-		if (at + 2 > end || bpf_skb_load_bytes(skb, at, option, 2) || option[1] < 2 ||
-		    at + option[1] > end)
-			return 0;
-		if (kind == IPV4_OPTION_LSRR || kind == IPV4_OPTION_SSRR) {
-			if (option[1] < 3 || bpf_skb_load_bytes(skb, at, option, 3) ||
-			    option[2] <= option[1])
-				return 0;
-		}
-		at += option[1];
 	}
 	return at >= end;
 }

@@ -18,6 +18,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
   ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],
+  ['boot', [...LEAVES, 'boot']],
   ['main', [...FIRST_FLOOR, 'datapath', 'enforcer', 'cli']],
 ]);
 

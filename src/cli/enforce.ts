@@ -33,7 +33,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     },
     listener,
   );
-  for (const line of describeRules(options.policy, options.inbound)) remark(line);
+  remark(describeRules(options.policy, options.inbound).join('\n'));
   const isTerminal = process.stdout.isTTY === true;
   const log = options.log ?? 'text';
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;

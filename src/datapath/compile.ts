@@ -37,6 +37,9 @@ export function compilePolicy(
   dnsPorts: readonly number[],
   inboundPorts?: readonly PortRange[],
 ): CompiledPolicy {
+  if (rules.length > LIMITS.MAX_RULES) {
+    throw new UsageError(`${rules.length} rules are too many: ${LIMITS.MAX_RULES} are legal`);
+  }
   return {
     policyId: HOST_POLICY,
     rules: shareLeases(policy, rules),

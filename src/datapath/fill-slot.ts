@@ -5,9 +5,13 @@ import type { CompiledPolicy, CompiledRule } from './compiled-policy.ts';
 import { LAYOUT, LIMITS } from './layout.ts';
 import { createInner, POLICY_MAPS, type PolicyMapName } from './policy-maps.ts';
 import type { MapSource } from './state.ts';
-import { encodeStruct, placeOf, writeStruct } from './struct.ts';
+import { writeStruct } from './struct.ts';
+import { StructArray } from './struct-array.ts';
 
 const ADDR = LAYOUT.addr.size;
+/** What prefix lengths count in front of the text of a name, and of an address. */
+const POLICY_BITS = 16;
+const POLICY_AND_PAD_BITS = 32;
 
 /**
  * Puts a compiled policy into a slot that is not in force: fresh inner maps, which no program reads yet.
@@ -24,14 +28,12 @@ export async function fillSlot(maps: MapSource, slot: number, policy: CompiledPo
 
   // Each update of an outer map waits for an RCU grace period; in threads the waits overlap.
   try {
-    put(
-      'rules',
-      fillRules(policy.inboundPorts ? [...policy.rules, inboundRule(policy.inboundPorts)] : policy.rules),
-    );
-    put('policies', fillPolicies(policy));
-    put('names', fillNames(policy));
-    if (policy.names.patterns.length > 0) put('patterns', fillPatterns(policy));
-    if (policy.prefixes.sets.length > 0) put('sets', fillSets(policy.prefixes.sets));
+    const rules = policy.inboundPorts ? [...policy.rules, inboundRule(policy.inboundPorts)] : policy.rules;
+    put('rules', await fillRules(rules));
+    put('policies', await fillPolicies(policy));
+    put('names', await fillNames(policy));
+    if (policy.names.patterns.length > 0) put('patterns', await fillPatterns(policy));
+    if (policy.prefixes.sets.length > 0) put('sets', await fillSets(policy.prefixes.sets));
     if (policy.prefixes.prefixes.bits.length > 0) put('prefixes', await fillPrefixes(policy));
     if (policy.prefixes.hosts.allowSet.length > 0) put('hosts', await fillHosts(policy));
     // Of kinds that this policy has none of, those of the policy before the last may still be there: whoever
@@ -43,25 +45,24 @@ export async function fillSlot(maps: MapSource, slot: number, policy: CompiledPo
   await Promise.all(filling);
 }
 
-function fillRules(rules: readonly CompiledRule[]): BpfMap {
-  const map = createInner('rules', rules.length);
-  for (const rule of rules) {
-    const value = encodeStruct('rule', {
-      ring_base: rule.ringBase,
-      ring_length: rule.ringLength,
-      n_ports: rule.ports.length,
-      flags: rule.privateAnswers ? LIMITS.RULE_PRIVATE_ANSWERS : 0,
-    });
-    rule.ports.forEach((range, index) => {
-      writeStruct(value, placeOf('rule', 'ports')[0] + index * LAYOUT.port_range.size, 'port_range', {
-        low: range.low,
-        high: range.high,
-        l4_proto: range.l4Proto,
-      });
-    });
-    map.set(u32(rule.id), value);
-  }
-  return map;
+async function fillRules(rules: readonly CompiledRule[]): Promise<BpfMap> {
+  const values = new StructArray('rule', rules.length);
+  values.fill('ring_base', (index) => rules[index]?.ringBase ?? 0);
+  values.fill('ring_length', (index) => rules[index]?.ringLength ?? 0);
+  values.fill('n_ports', (index) => rules[index]?.ports.length ?? 0);
+  values.fill('flags', (index) => (rules[index]?.privateAnswers ? LIMITS.RULE_PRIVATE_ANSWERS : 0));
+  rules.forEach(({ ports }, index) => {
+    let at = values.at(index, 'ports');
+    for (const { low, high, l4Proto } of ports) {
+      writeStruct(values.bytes, at, 'port_range', { low, high, l4_proto: l4Proto });
+      at += LAYOUT.port_range.size;
+    }
+  });
+  return fillInner(
+    'rules',
+    Uint32Array.from(rules, ({ id }) => id),
+    values,
+  );
 }
 
 /* Not a rule of egress: it names the local ports on which calls from outside are taken. */
@@ -69,119 +70,100 @@ function inboundRule(ports: readonly PortRange[]): CompiledRule {
   return { id: LIMITS.INBOUND_RULE, ports, privateAnswers: false, ringBase: 0, ringLength: 0 };
 }
 
-function fillPolicies(policy: CompiledPolicy): BpfMap {
-  const map = createInner('policies', 1);
+function fillPolicies(policy: CompiledPolicy): Promise<BpfMap> {
+  const values = new StructArray('policy', 1);
   const flags =
     (policy.strictDns ? LIMITS.POLICY_STRICT_DNS : 0) |
     (policy.audit ? LIMITS.POLICY_AUDIT : 0) |
     (policy.denyNames ? LIMITS.POLICY_DENY_NAMES : 0) |
     (policy.inboundPorts ? LIMITS.POLICY_LIMIT_INBOUND : 0);
-  map.set(u32(policy.policyId), encodeStruct('policy', { flags }));
-  return map;
+  values.fill('flags', () => flags);
+  return fillInner('policies', Uint32Array.of(policy.policyId), values);
 }
 
-function fillNames(policy: CompiledPolicy): BpfMap {
-  const { entries } = policy.names;
-  const map = createInner('names', entries.length);
-  for (const entry of entries) {
-    const reversed = Buffer.from(entry.reversed, 'latin1');
-    map.set(
-      encodeStruct('name_key', {
-        prefix_bits: 16 + 8 * reversed.length,
-        policy: policy.policyId,
-        reversed,
-      }),
-      encodeStruct('name_rules', {
-        rules: entry.ruleIds,
-        patterns: entry.patternIndexes.map((index) => index + 1),
-        deny_rule: entry.denyRuleId,
-        ancestor: entry.ancestor ? 1 : 0,
-      }),
-    );
-  }
-  return map;
+function fillNames({ policyId, names: { entries } }: CompiledPolicy): Promise<BpfMap> {
+  const textOf = (index: number) => entries[index]?.reversed ?? '';
+  const keys = new StructArray('name_key', entries.length);
+  keys.fill('prefix_bits', (index) => POLICY_BITS + 8 * textOf(index).length);
+  keys.fill('policy', () => policyId);
+  keys.fillText('reversed', textOf);
+  const values = new StructArray('name_rules', entries.length);
+  values.fillList('rules', (index) => entries[index]?.ruleIds ?? []);
+  values.fillList('patterns', (index) => entries[index]?.patternIndexes.map((pattern) => pattern + 1) ?? []);
+  values.fill('deny_rule', (index) => entries[index]?.denyRuleId ?? 0);
+  values.fill('ancestor', (index) => (entries[index]?.ancestor ? 1 : 0));
+  return fillInner('names', keys.bytes, values);
 }
 
-function fillPatterns(policy: CompiledPolicy): BpfMap {
-  const { patterns } = policy.names;
-  const map = createInner('patterns', patterns.length);
-  patterns.forEach((pattern, index) => {
-    const reversed = Buffer.from(pattern.reversed, 'latin1');
-    map.set(
-      u32(index + 1),
-      encodeStruct('pattern', {
-        rule: pattern.ruleId,
-        deny: pattern.deny ? 1 : 0,
-        deep: pattern.deep ? 1 : 0,
-        length: reversed.length,
-        reversed,
-      }),
-    );
-  });
-  return map;
+function fillPatterns({ names: { patterns } }: CompiledPolicy): Promise<BpfMap> {
+  const values = new StructArray('pattern', patterns.length);
+  values.fill('rule', (index) => patterns[index]?.ruleId ?? 0);
+  values.fill('deny', (index) => (patterns[index]?.deny ? 1 : 0));
+  values.fill('deep', (index) => (patterns[index]?.deep ? 1 : 0));
+  values.fill('length', (index) => patterns[index]?.reversed.length ?? 0);
+  values.fillText('reversed', (index) => patterns[index]?.reversed ?? '');
+  return fillInner('patterns', numbersTo(patterns.length), values);
 }
 
-function fillSets(sets: readonly (readonly number[])[]): BpfMap {
-  const map = createInner('sets', sets.length);
-  sets.forEach((rules, index) => {
-    map.set(u32(index + 1), encodeStruct('rule_set', { rules }));
-  });
-  return map;
+function fillSets(sets: readonly (readonly number[])[]): Promise<BpfMap> {
+  const values = new StructArray('rule_set', sets.length);
+  values.fillList('rules', (index) => sets[index] ?? []);
+  return fillInner('sets', numbersTo(sets.length), values);
 }
 
-async function fillPrefixes(policy: CompiledPolicy): Promise<BpfMap> {
-  const { addrs, bits, allowSet, denySet } = policy.prefixes.prefixes;
-  const n = bits.length;
-  const size = LAYOUT.prefix_key.size;
-  const map = createInner('prefixes', n);
-  const keys = new Uint8Array(n * size);
-  const words = new Uint32Array(keys.buffer);
-  const policyOffset = placeOf('prefix_key', 'policy')[0];
-  const view = new DataView(keys.buffer);
-  const addrOffset = placeOf('prefix_key', 'addr')[0];
+function fillPrefixes({ policyId, prefixes: { prefixes } }: CompiledPolicy): Promise<BpfMap> {
+  const { addrs, bits, allowSet, denySet } = prefixes;
+  const keys = new StructArray('prefix_key', bits.length);
+  keys.fill('prefix_bits', (index) => POLICY_AND_PAD_BITS + (bits[index] ?? 0));
+  keys.fill('policy', () => policyId);
+  copyAddresses(keys, addrs);
+  return fillInner('prefixes', keys.bytes, encodeAddrRules(allowSet, denySet));
+}
+
+function fillHosts({ policyId, prefixes: { hosts } }: CompiledPolicy): Promise<BpfMap> {
+  const { addrs, allowSet, denySet } = hosts;
+  const keys = new StructArray('host_key', allowSet.length);
+  keys.fill('policy', () => policyId);
+  copyAddresses(keys, addrs);
+  return fillInner('hosts', keys.bytes, encodeAddrRules(allowSet, denySet));
+}
+
+/* By words: subarray and set make an object for each of a million addresses. */
+function copyAddresses(keys: StructArray<'prefix_key'> | StructArray<'host_key'>, addrs: Uint8Array): void {
+  const to = viewOf(keys.bytes);
   const from = viewOf(addrs);
-  for (let i = 0; i < n; i++) {
-    const at = i * size;
-    words[at / 4] = 32 + (bits[i] ?? 0);
-    view.setUint16(at + policyOffset, policy.policyId, true);
-    copyAddr(view, at + addrOffset, from, i * ADDR);
+  const step = keys.count > 0 ? keys.bytes.length / keys.count : 0;
+  let at = keys.at(0, 'addr');
+  for (let fromAt = 0; fromAt < keys.count * ADDR; fromAt += ADDR, at += step) {
+    for (let byte = 0; byte < ADDR; byte += 4) to.setUint32(at + byte, from.getUint32(fromAt + byte));
   }
-  await map.updateBatch(keys, encodeAddrRules(allowSet, denySet), n);
+}
+
+function encodeAddrRules(allowSet: Uint32Array, denySet: Uint32Array): StructArray<'addr_rules'> {
+  const values = new StructArray('addr_rules', allowSet.length);
+  values.fill('allow_set', (index) => allowSet[index] ?? 0);
+  values.fill('deny_set', (index) => denySet[index] ?? 0);
+  return values;
+}
+
+/* A fresh inner map with these entries. */
+async function fillInner(
+  name: PolicyMapName,
+  keys: Uint8Array | Uint32Array,
+  { bytes, count }: { readonly bytes: Buffer; readonly count: number },
+): Promise<BpfMap> {
+  const map = createInner(name, count);
+  await map.updateBatch(new Uint8Array(keys.buffer, keys.byteOffset, keys.byteLength), bytes, count);
   return map;
 }
 
-async function fillHosts(policy: CompiledPolicy): Promise<BpfMap> {
-  const { addrs, allowSet, denySet } = policy.prefixes.hosts;
-  const n = allowSet.length;
-  const size = LAYOUT.host_key.size;
-  const map = createInner('hosts', n);
-  const keys = new Uint8Array(n * size);
-  const view = new DataView(keys.buffer);
-  const from = viewOf(addrs);
-  for (let i = 0; i < n; i++) {
-    copyAddr(view, i * size, from, i * ADDR);
-    view.setUint16(i * size + ADDR, policy.policyId, true);
-  }
-  await map.updateBatch(keys, encodeAddrRules(allowSet, denySet), n);
-  return map;
-}
-
-function encodeAddrRules(allowSet: Uint32Array, denySet: Uint32Array): Uint8Array {
-  const words = new Uint32Array(allowSet.length * 2);
-  for (let i = 0; i < allowSet.length; i++) {
-    words[2 * i] = allowSet[i] ?? 0;
-    words[2 * i + 1] = denySet[i] ?? 0;
-  }
-  return new Uint8Array(words.buffer);
+/* Keys of a table whose rows count from 1: 0 is none. */
+function numbersTo(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, index) => index + 1);
 }
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/* By words: subarray and set make an object for each of a million addresses. */
-function copyAddr(to: DataView, at: number, from: DataView, fromAt: number): void {
-  for (let byte = 0; byte < ADDR; byte += 4) to.setUint32(at + byte, from.getUint32(fromAt + byte));
 }
 
 function u32(value: number): Buffer<ArrayBuffer> {

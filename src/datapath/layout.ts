@@ -424,6 +424,7 @@ export const ENUMS = {
 /** The sizes and flags that bpf/contract.h defines. */
 export const LIMITS = {
   LAYOUT_VERSION: 1,
+  MAX_RULES: 131072,
   MAX_FLOWS: 262144,
   MAX_INBOUND: 65536,
   MAX_LEASE_ADDRS: 131072,

@@ -11,7 +11,7 @@ import { placeOf, readField, writeStruct } from './struct.ts';
  */
 export async function applyPolicy(maps: MapSource, policy: CompiledPolicy): Promise<void> {
   await fillSlot(maps, idleSlot(maps), policy);
-  switchSlot(maps, policy);
+  await switchSlot(maps, policy);
 }
 
 /** The slot that the first policy of an instance goes into: the kernel's `active` begins as 0. */
@@ -27,11 +27,11 @@ export function idleSlot(maps: MapSource): number {
  * Puts the idle slot, filled with this policy, in force by one write of `active`. Rules new to the kernel get
  * their counters before. Throws SystemError; then nothing has changed for the programs.
  */
-export function switchSlot(maps: MapSource, policy: CompiledPolicy): void {
+export async function switchSlot(maps: MapSource, policy: CompiledPolicy): Promise<void> {
+  await addRuleStates(maps, policy.rules);
   const control = maps.map('control').get(ONLY);
   if (!control) throw new RangeError('no control entry');
   const idle = 1 - readField(control, 'control', 'active');
-  addRuleStates(maps, policy.rules);
   const epoch = nextEpoch(maps);
   const slots = placeOf('control', 'slots')[0];
   writeStruct(control, slots + idle * LAYOUT.slot.size, 'slot', {
@@ -92,9 +92,13 @@ function readEpochs(maps: MapSource): number[] {
   );
 }
 
-function addRuleStates(maps: MapSource, rules: readonly CompiledRule[]): void {
-  const empty = Buffer.alloc(LAYOUT.rule_state.size);
-  for (const rule of rules) maps.map('rule_states').insert(u32(rule.id), empty);
+/* Only user space adds any. */
+async function addRuleStates(maps: MapSource, rules: readonly CompiledRule[]): Promise<void> {
+  const states = maps.map('rule_states');
+  const known = new Set([...states.entries()].map(([key]) => key.readUInt32LE()));
+  const fresh = Uint32Array.from(rules.map(({ id }) => id).filter((id) => !known.has(id)));
+  const empty = Buffer.alloc(fresh.length * LAYOUT.rule_state.size);
+  await states.updateBatch(new Uint8Array(fresh.buffer), empty, fresh.length);
 }
 
 function u32(value: number): Buffer<ArrayBuffer> {

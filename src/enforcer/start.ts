@@ -165,7 +165,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     });
     setResolvers(state, resolvers);
     setOwnAddresses(state, ownAddresses());
-    switchSlot(state, compiled);
+    await switchSlot(state, compiled);
     run.commitRecord();
     attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {

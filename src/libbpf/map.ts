@@ -261,15 +261,13 @@ export function possibleCpus(): number {
 function readInfo(fd: number): MapInfo {
   const info = Buffer.alloc(40); // struct bpf_map_info up to `name`
   checked(bpf.infoByFd(fd, info, encodeCount(info.length)), 'read map info');
-  return {
-    mapType: info.readUInt32LE(0),
-    id: info.readUInt32LE(4),
-    keyBytes: info.readUInt32LE(8),
-    valueBytes: info.readUInt32LE(12),
-    maxEntries: info.readUInt32LE(16),
-    flags: info.readUInt32LE(20),
-    name: info.toString('latin1', 24, 40).replace(/\0.*$/s, ''),
-  };
+  const [mapType = 0, id = 0, keyBytes = 0, valueBytes = 0, maxEntries = 0, flags = 0] = new Uint32Array(
+    info.buffer,
+    info.byteOffset,
+    6,
+  );
+  const name = info.toString('latin1', 24, 40).replace(/\0.*$/s, '');
+  return { mapType, id, keyBytes, valueBytes, maxEntries, flags, name };
 }
 
 function encodeCount(count: number): Buffer {

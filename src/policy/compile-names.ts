@@ -175,7 +175,5 @@ function list(sources: readonly string[], total: number): string {
 }
 
 function reverse(text: string): string {
-  let reversed = '';
-  for (let index = text.length - 1; index >= 0; index -= 1) reversed += text.charAt(index);
-  return reversed;
+  return [...text].reverse().join('');
 }
