@@ -44,7 +44,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
       'read again: interfaces, addresses, resolvers, exact names; rules given as flags change with a restart',
     );
   });
-  const running = enforcer.run((event) => {
+  enforcer.begin((event) => {
     // A reader that does not keep up loses events, and is told how many; it does not cost us memory.
     if (process.stdout.writableLength > MAX_UNREAD_BYTES) return false;
     process.stdout.write(`${render(event)}\n`);
@@ -52,7 +52,12 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   });
   remark(readyLine(enforcer));
   notifySystemd('READY=1');
-  await running;
+  try {
+    await enforcer.settle();
+  } catch (thrown) {
+    enforcer.leave(); // fails closed: what is in force stays so without us
+    throw thrown;
+  }
   end(enforcer, await ending, remark);
   return 0;
 }

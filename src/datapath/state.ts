@@ -1,6 +1,6 @@
 import { SystemError, UnsupportedError } from '../errors.ts';
 import { BpfMap } from '../libbpf/map.ts';
-import { type LoadedObject, loadObject } from '../libbpf/object.ts';
+import { loadObject } from '../libbpf/object.ts';
 import type { OpenObject } from '../libbpf/open-object.ts';
 import type { BpfProgram } from '../libbpf/program.ts';
 import { Scope } from '../scope.ts';
@@ -113,7 +113,7 @@ export function createPolicyMaps(): Maps {
 }
 
 /**
- * Loads the programs around these maps, in a thread; maps that are not among them are made. Nothing is pinned.
+ * Loads the programs around these maps, in threads; maps that are not among them are made. Nothing is pinned.
  * Throws UnsupportedError when pinned maps are not what they should be, and changes nothing; VerifierError, SystemError.
  */
 export async function loadState(
@@ -121,11 +121,39 @@ export async function loadState(
   programs: readonly string[],
   maps: Maps,
 ): Promise<DatapathState> {
-  const object = await loadObject(objectPath, (opened) => {
-    for (const name of opened.programs()) opened.setAutoload(name, programs.includes(name));
+  using made = await loadObject(objectPath, (opened) => {
+    select(opened, []);
     for (const [name, map] of maps.entries()) reuse(opened, name, map, maps.pins);
   });
-  return take(object, programs);
+  using scope = new Scope();
+  const all = new Map(made.maps().map((name) => [name, scope.use(made.map(name))]));
+  // Verifying is most of a start: the two halves of it overlap.
+  const isOutbound = (name: string) => OUTBOUND.test(name);
+  const halves = [programs.filter(isOutbound), programs.filter((name) => !isOutbound(name))];
+  const loading = halves.map((half) => loadHalf(objectPath, half, all, scope));
+  await Promise.allSettled(loading);
+  const loaded = new Map((await Promise.all(loading)).flat());
+  return new DatapathState(all, loaded, scope.move());
+}
+
+/* What judges packets that leave, or sees queries among them. */
+const OUTBOUND = /_(egress|query)/u;
+
+async function loadHalf(
+  objectPath: string,
+  programs: readonly string[],
+  maps: ReadonlyMap<string, BpfMap>,
+  scope: Scope,
+): Promise<[string, BpfProgram][]> {
+  using object = await loadObject(objectPath, (opened) => {
+    select(opened, programs);
+    for (const [name, map] of maps) opened.reuseMap(name, map);
+  });
+  return programs.map((name) => [name, scope.use(object.program(name))]);
+}
+
+function select(object: OpenObject, programs: readonly string[]): void {
+  for (const name of object.programs()) object.setAutoload(name, programs.includes(name));
 }
 
 /** Fills `control` of a fresh instance. */
@@ -195,17 +223,6 @@ function usePin<T>(name: string, pins: Pins, use: () => T): T {
   } catch (cause) {
     if (!(cause instanceof SystemError)) throw cause;
     throw unusable(pins, `map "${name}" is another thing`, { cause });
-  }
-}
-
-function take(object: LoadedObject, programNames: readonly string[]): DatapathState {
-  using scope = new Scope();
-  try {
-    const maps = new Map(ALL_MAPS.map((name) => [name as string, scope.use(object.map(name))]));
-    const programs = new Map(programNames.map((name) => [name, scope.use(object.program(name))]));
-    return new DatapathState(maps, programs, scope.move());
-  } finally {
-    object.close();
   }
 }
 

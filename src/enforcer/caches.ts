@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { DNS_PORT } from '../dns/resolver.ts';
+import { listTcpSockets, TcpState } from '../netlink/sock-diag.ts';
 
 /*
  * Caching services on the host and how each is told to forget. dnsmasq clears its cache on SIGHUP
@@ -10,11 +12,15 @@ const SERVICES = [
   { comm: 'dnsmasq', name: 'dnsmasq', command: undefined },
 ] as const;
 
+/** Where the C library asks nscd, glibc nscd/nscd-client.h. */
+const NSCD_SOCKET = '/var/run/nscd/socket';
+
 /**
  * Has the caching resolvers of this network namespace forget, so that the next lookups are answered
  * afresh and teach. Answers which were told.
  */
 export function flushCaches(): string[] {
+  if (!isCached()) return []; // a look at every process would be the dearest part of a start
   const here = readlinkSync('/proc/self/ns/net');
   const told = new Set<string>();
   for (const { pid, comm } of listProcesses()) {
@@ -26,6 +32,14 @@ export function flushCaches(): string[] {
     told.add(service.name);
   }
   return [...told];
+}
+
+/* Each of them but nscd serves DNS, by TCP too. */
+function isCached(): boolean {
+  return (
+    existsSync(NSCD_SOCKET) ||
+    listTcpSockets().some(({ state, localPort }) => state === TcpState.listen && localPort === DNS_PORT)
+  );
 }
 
 function runCommand([command, ...args]: readonly [string, ...string[]]): void {

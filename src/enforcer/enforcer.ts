@@ -96,7 +96,7 @@ export class Enforcer {
   }
 
   /** Begins to read events and to follow the host. `onEvent` answers whether it took the event; else it is lost. */
-  async run(onEvent: (event: Event) => boolean): Promise<void> {
+  begin(onEvent: (event: Event) => boolean): void {
     const { state } = this.inForce.context;
     this.#onEvent = onEvent;
     this.#lostBefore = readCounter(state, 'ring_full');
@@ -105,11 +105,16 @@ export class Enforcer {
     this.#every(LOSSES_MS, () => this.#countLosses());
     if (this.inForce.options.resolvers.length === 0)
       this.#resolverWatch = this.#scope.use(this.#followResolvers());
-    if (!this.inForce.adopts) this.#flushCaches();
-    void this.#resolveExactNames();
     this.#scope.use(watchLinks((event) => this.#onLink(event)));
     this.#scope.use(watchAddresses(() => this.#refreshAddresses()));
     this.#matchInterfaces(); // one may have come or gone since the start
+  }
+
+  /** What can wait until it is said that we enforce: programs' caches, listed names, what an earlier run left. */
+  async settle(): Promise<void> {
+    const { state } = this.inForce.context;
+    if (!this.inForce.adopts) this.#flushCaches();
+    void this.#resolveExactNames();
     await freeIdleSlot(state);
     dropRuleStates(state, new Set(this.inForce.rules.map(({ id }) => id)));
     for (const text of await findPitfalls(this.inForce)) this.inForce.listener.remark(text);

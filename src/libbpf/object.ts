@@ -24,6 +24,11 @@ export class LoadedObject implements Disposable {
     return new BpfProgram(duplicate(loadedFd(bpf.programFd(this.#opened.findProgram(name)), name)));
   }
 
+  /** Names of its maps, those that were reused included. */
+  maps(): string[] {
+    return this.#opened.maps();
+  }
+
   /** A map of the object; the caller owns it. Throws Error for an unknown name. */
   map(name: string): BpfMap {
     return new BpfMap(duplicate(loadedFd(bpf.mapFd(this.#opened.findMap(name)), name)));

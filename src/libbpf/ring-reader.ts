@@ -33,9 +33,9 @@ export class RingReader implements Disposable {
     const page = libc.pageSize();
     try {
       const consumer = this.#map(page, PROT_READ | PROT_WRITE, 0);
-      const produced = this.#map(page + 2 * ringBytes, PROT_READ, page);
-      const data = viewOf(produced.at + BigInt(page), 2 * ringBytes);
-      this.#ring = new Ring(viewOf(consumer.at, page), viewOf(produced.at, page), data, ringBytes);
+      const produced = this.#map(page + ringBytes, PROT_READ, page);
+      const data = viewOf(produced.at + BigInt(page), ringBytes);
+      this.#ring = new Ring(viewOf(consumer.at, page), viewOf(produced.at, page), data);
       // More than that comes with the next turn: the descriptor stays readable.
       this.#readiness = new Readiness(fd.number, () => this.#drain(RECORDS_PER_TURN));
     } catch (thrown) {

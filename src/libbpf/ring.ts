@@ -15,14 +15,14 @@ export class Ring {
 
   /**
    * @param consumer the page that holds our position @param producer the page that holds the kernel's
-   * @param data the ring's bytes twice in a row, so that no record is split @param ringBytes a power of two
+   * @param data the ring's bytes, as many as a power of two
    */
-  constructor(consumer: ArrayBuffer, producer: ArrayBuffer, data: ArrayBuffer, ringBytes: number) {
+  constructor(consumer: ArrayBuffer, producer: ArrayBuffer, data: ArrayBuffer) {
     this.#consumer = new BigUint64Array(consumer, 0, 1);
     this.#producer = new BigUint64Array(producer, 0, 1);
     this.#bytes = new Uint8Array(data);
     this.#words = new Int32Array(data);
-    this.#ringBytes = ringBytes;
+    this.#ringBytes = data.byteLength;
   }
 
   /**
@@ -41,10 +41,7 @@ export class Ring {
         if ((header & BUSY) !== 0) break;
         const length = header & ~DISCARD;
         // The kernel may write here as soon as the position is stored.
-        const copy =
-          (header & DISCARD) === 0
-            ? this.#bytes.slice(at + HEADER_BYTES, at + HEADER_BYTES + length)
-            : undefined;
+        const copy = (header & DISCARD) === 0 ? this.#copy(at + HEADER_BYTES, length) : undefined;
         position += (HEADER_BYTES + length + 7) & ~7;
         taken++;
         if (taken % STORE_EVERY === 0) Atomics.store(this.#consumer, 0, BigInt(position));
@@ -54,5 +51,16 @@ export class Ring {
       Atomics.store(this.#consumer, 0, BigInt(position));
     }
     return taken;
+  }
+
+  /* The kernel maps the bytes twice in a row, so that no record is split; half of that is half the memory. */
+  #copy(from: number, length: number): Uint8Array {
+    const start = from % this.#ringBytes;
+    const end = start + length;
+    if (end <= this.#ringBytes) return this.#bytes.slice(start, end);
+    const copy = new Uint8Array(length);
+    copy.set(this.#bytes.subarray(start));
+    copy.set(this.#bytes.subarray(0, end - this.#ringBytes), this.#ringBytes - start);
+    return copy;
   }
 }

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { SystemError } from '../errors.ts';
 import { type Attributes, decodeAddress, decodeAttributes } from './attributes.ts';
 import { dump } from './dump.ts';
@@ -20,6 +21,8 @@ export interface Tracked {
 /* No nfnetlink: the socket can't be made. No ctnetlink: the message is unknown. */
 const ABSENT = new Set(['EPROTONOSUPPORT', 'EINVAL', 'ENOTSUP']);
 
+/* Documentation/networking/nf_conntrack-sysctl.rst */
+const COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 const NETLINK_NETFILTER = 12;
 /* NFNL_SUBSYS_CTNETLINK and IPCTNL_MSG_CT_GET */
 const CT_GET = (1 << 8) | 1;
@@ -38,6 +41,7 @@ const CTA_PROTO_DST_PORT = 3;
 
 /** What the kernel tracks in this thread's network namespace; nothing when it has no conntrack. Throws SystemError. */
 export function listConntrack(): Tracked[] {
+  if (!tracksAny()) return [];
   try {
     const messages = dump('tracked connections', NETLINK_NETFILTER, CT_GET, Buffer.alloc(NFGENMSG_BYTES));
     return messages.flatMap(({ payload }) => decodeTracked(payload) ?? []);
@@ -56,6 +60,15 @@ export function decodeTracked(payload: Buffer): Tracked | undefined {
   const [there, back] = [decodeTuple(original), decodeTuple(reply)];
   if (there === undefined || back === undefined) return undefined;
   return { l4Proto: there.l4Proto, original: there.tuple, reply: back.tuple };
+}
+
+/* A dump walks a table of all namespaces, of a quarter million places. Of this thread's namespace, as all of /proc/sys/net. */
+function tracksAny(): boolean {
+  try {
+    return Number(readFileSync(COUNT, 'latin1')) > 0;
+  } catch {
+    return !existsSync('/proc/sys/net'); // no such file: conntrack is not loaded, unless all of /proc/sys is hidden
+  }
 }
 
 function decodeTuple(bytes: Buffer): { l4Proto: number; tuple: Tuple } | undefined {

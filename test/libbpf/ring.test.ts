@@ -10,8 +10,8 @@ const DISCARD = 0x40000000;
 class Producer {
   readonly consumer = new ArrayBuffer(8);
   readonly producer = new ArrayBuffer(8);
-  readonly data = new ArrayBuffer(2 * RING_BYTES);
-  readonly ring = new Ring(this.consumer, this.producer, this.data, RING_BYTES);
+  readonly data = new ArrayBuffer(RING_BYTES);
+  readonly ring = new Ring(this.consumer, this.producer, this.data);
   #position = 0;
 
   constructor(start = 0) {
@@ -20,7 +20,7 @@ class Producer {
     new BigUint64Array(this.producer)[0] = BigInt(start);
   }
 
-  /** Writes a record; both halves of the memory show the same bytes. */
+  /** Writes a record; it goes on at the start where it meets the end. */
   write(payload: string, flags = 0): number {
     const at = this.#position;
     const record = Buffer.alloc((8 + payload.length + 7) & ~7);
@@ -29,7 +29,6 @@ class Producer {
     const bytes = new Uint8Array(this.data);
     for (const [i, byte] of record.entries()) {
       bytes[(at + i) % RING_BYTES] = byte;
-      bytes[((at + i) % RING_BYTES) + RING_BYTES] = byte;
     }
     this.#position += record.length;
     new BigUint64Array(this.producer)[0] = BigInt(this.#position);
