@@ -75,7 +75,7 @@ lint: types $(OBJECT) $(CONTRACT)
 	node build/tools/import-check.js src
 	node build/tools/abi-check.js $(CONTRACT) bpf/contract.h
 
-check: lint
+check: lint $(BUNDLE)
 	scripts/run-tests.sh pure
 
 need-root:

@@ -1,8 +1,10 @@
 import { type Answer, decodeAnswer, type Question } from '../dns/decode-answer.ts';
 import { encodeQuery } from '../dns/encode-query.ts';
 import type { Resolver } from '../dns/resolver.ts';
+import { SystemError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
 import { Protocol } from '../flow/protocol.ts';
+import { connectUdp, type UdpEvent, type UdpSocket } from '../libbpf/udp-socket.ts';
 import { randomBits } from './random.ts';
 
 const UDP_LIMIT_MS = 2_000;
@@ -81,39 +83,34 @@ export class Asker implements Disposable {
     this.close();
   }
 
-  /* The socket modules are loaded with the first question: most enforcers never ask one. */
-  async #askUdp(resolver: Resolver, query: Uint8Array, question: Question): Promise<Uint8Array | undefined> {
-    const { createSocket } = await import('node:dgram');
+  #askUdp(resolver: Resolver, query: Uint8Array, question: Question): Promise<Uint8Array | undefined> {
     return new Promise((resolve) => {
-      const address = addressOf(resolver);
-      const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
       const owned = { close: () => end(undefined) };
-      const timer = setTimeout(() => end(undefined), UDP_LIMIT_MS);
-      const again = setInterval(() => socket.send(query), UDP_AGAIN_MS);
-      let ended = false;
       const end = (message: Uint8Array | undefined) => {
-        if (ended) return;
-        ended = true;
+        if (!this.#open.delete(owned)) return;
         clearTimeout(timer);
         clearInterval(again);
-        this.#open.delete(owned);
-        socket.close();
+        socket?.close();
         resolve(message);
       };
+      const socket = connectOrNot(resolver, (event) => {
+        // Unreachable or refused is as good as no answer. Whoever guesses the port does not end the question.
+        if (event.kind === 'failed') end(undefined);
+        else if (event.bytes.length >= 2 && event.bytes.readUInt16BE() === question.id) end(event.bytes);
+      });
+      if (!socket) {
+        resolve(undefined);
+        return;
+      }
       this.#open.add(owned);
-      socket.on('error', () => end(undefined)); // unreachable or refused: as good as no answer
-      socket.on('message', (message) => {
-        // Whoever guesses the port does not end the question.
-        if (message.length >= 2 && message.readUInt16BE() === question.id) end(message);
-      });
-      socket.on('connect', () => {
-        this.#remember(Protocol.udp, socket.address().port, question);
-        socket.send(query);
-      });
-      socket.connect(resolver.port, address); // connected: only the resolver's own answers come in
+      const timer = setTimeout(() => end(undefined), UDP_LIMIT_MS);
+      const again = setInterval(() => socket.send(query), UDP_AGAIN_MS);
+      this.#remember(Protocol.udp, socket.local.port, question);
+      socket.send(query);
     });
   }
 
+  /* Its module is loaded with the first question that needs it: most enforcers never ask one. */
   async #askTcp(resolver: Resolver, query: Uint8Array, question: Question): Promise<Uint8Array | undefined> {
     const { connect } = await import('node:net');
     return new Promise((resolve) => {
@@ -152,6 +149,16 @@ export class Asker implements Disposable {
     const old = this.#asked.findIndex((asked) => sinceMs - asked.sinceMs <= KNOWN_MS);
     this.#asked.splice(0, old < 0 ? this.#asked.length : old);
     this.#asked.push({ l4Proto, localPort, name, qtype, sinceMs });
+  }
+}
+
+/* No route, or an interface that is gone: as good as no answer. */
+function connectOrNot(resolver: Resolver, onEvent: (event: UdpEvent) => void): UdpSocket | undefined {
+  try {
+    return connectUdp(resolver, onEvent);
+  } catch (thrown) {
+    if (thrown instanceof SystemError) return undefined;
+    throw thrown;
   }
 }
 

@@ -117,7 +117,7 @@ export class Enforcer {
     void this.#resolveExactNames();
     await freeIdleSlot(state);
     dropRuleStates(state, new Set(this.inForce.rules.map(({ id }) => id)));
-    for (const text of await findPitfalls(this.inForce)) this.inForce.listener.remark(text);
+    for (const text of findPitfalls(this.inForce)) this.inForce.listener.remark(text);
   }
 
   /** Looks at the host anew: interfaces, own addresses, resolvers, and where exact names lead to. */

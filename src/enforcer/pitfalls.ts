@@ -1,6 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { isLoopback, type Resolver } from '../dns/resolver.ts';
+import { SystemError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
+import { connectUdp } from '../libbpf/udp-socket.ts';
 import { matchesPort } from '../policy/port.ts';
 import type { Present } from './interfaces.ts';
 import type { EnforceOptions } from './options.ts';
@@ -17,13 +19,13 @@ interface Served {
 }
 
 /** What is legal but seldom meant, a sentence each. Asks the routing table, not the network. */
-export async function findPitfalls({ options, present, resolvers, isEveryWay }: Served): Promise<string[]> {
+export function findPitfalls({ options, present, resolvers, isEveryWay }: Served): string[] {
   const learning = new Set(present.filter(({ learns }) => learns).map(({ name }) => name));
   const ways = present.filter(({ enforces }) => enforces);
   return [
     ...(isEveryWay && ways.length === 0 ? [nothingEnforced()] : []),
     ...sshRefused(options.inbound),
-    ...(await Promise.all(resolvers.map((resolver) => notLearnedFrom(resolver, learning)))).flat(),
+    ...resolvers.flatMap((resolver) => notLearnedFrom(resolver, learning)),
   ];
 }
 
@@ -40,9 +42,9 @@ function sshRefused(inbound: EnforceOptions['inbound']): string[] {
   ];
 }
 
-async function notLearnedFrom(resolver: Resolver, learning: ReadonlySet<string>): Promise<string[]> {
+function notLearnedFrom(resolver: Resolver, learning: ReadonlySet<string>): string[] {
   if (isLoopback(resolver) || resolver.scope !== undefined) return [];
-  const way = await interfaceTo(resolver);
+  const way = interfaceTo(resolver);
   if (way === undefined || learning.has(way)) return [];
   return [
     `warning: resolver ${formatResolver(resolver)} is reached by ${way}, which is not in -iface: its answers teach nothing`,
@@ -50,20 +52,15 @@ async function notLearnedFrom(resolver: Resolver, learning: ReadonlySet<string>)
 }
 
 /* A connected UDP socket sends nothing, and has the address of the interface it would send by. */
-async function interfaceTo(resolver: Resolver): Promise<string | undefined> {
-  const { createSocket } = await import('node:dgram');
-  const host = formatAddress(resolver.addr16);
-  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+function interfaceTo(resolver: Resolver): string | undefined {
   try {
-    const own = await new Promise<string | undefined>((resolve) => {
-      socket.on('error', () => resolve(undefined)); // no route: nothing would teach, and nothing is asked
-      socket.on('connect', () => resolve(socket.address().address));
-      socket.connect(resolver.port, host);
-    });
+    using socket = connectUdp(resolver, () => {});
+    const own = formatAddress(socket.local.addr16);
     return Object.entries(networkInterfaces()).find(([, addresses]) =>
       addresses?.some(({ address }) => address === own),
     )?.[0];
-  } finally {
-    socket.close();
+  } catch (thrown) {
+    if (thrown instanceof SystemError) return undefined; // no route: nothing would teach, and nothing is asked
+    throw thrown;
   }
 }

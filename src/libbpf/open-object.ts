@@ -13,6 +13,8 @@ const RODATA = '.rodata';
 export class OpenObject implements Disposable {
   readonly #path: string;
   readonly #log: Buffer;
+  readonly #programs: ReadonlyMap<string, Pointer>;
+  readonly #maps: ReadonlyMap<string, Pointer>;
   #object: Pointer | undefined;
 
   /** Takes ownership of `object` (struct bpf_object), which writes to `log` as long as it lives. */
@@ -20,16 +22,20 @@ export class OpenObject implements Disposable {
     this.#path = path;
     this.#object = object;
     this.#log = log;
+    this.#programs = new Map(list(object, bpf.nextProgram).map((at) => [bpf.programName(at), at]));
+    this.#maps = new Map(list(object, bpf.nextMap).map((at) => [bpf.mapName(at), at]));
   }
 
   /** Names in the order of the file. */
   programs(): string[] {
-    return this.#list(bpf.nextProgram).map((program) => bpf.programName(program));
+    this.#opened();
+    return [...this.#programs.keys()];
   }
 
   /** Names in the order of the file; sections of global variables are maps too. */
   maps(): string[] {
-    return this.#list(bpf.nextMap).map((map) => bpf.mapName(map));
+    this.#opened();
+    return [...this.#maps.keys()];
   }
 
   /** Whether `load` takes the program into the kernel (it does by default). Throws Error for an unknown name. */
@@ -94,14 +100,16 @@ export class OpenObject implements Disposable {
 
   /** struct bpf_program. Throws Error for an unknown name. */
   findProgram(name: string): Pointer {
-    const found = this.#list(bpf.nextProgram).find((program) => bpf.programName(program) === name);
+    this.#opened();
+    const found = this.#programs.get(name);
     if (found === undefined) throw new Error(`Cannot find program "${name}" in "${this.#path}"`);
     return found;
   }
 
   /** struct bpf_map. Throws Error for an unknown name. */
   findMap(name: string): Pointer {
-    const found = this.#list(bpf.nextMap).find((map) => bpf.mapName(map) === name);
+    this.#opened();
+    const found = this.#maps.get(name);
     if (found === undefined) throw new Error(`Cannot find map "${name}" in "${this.#path}"`);
     return found;
   }
@@ -123,17 +131,10 @@ export class OpenObject implements Disposable {
     return this.#object;
   }
 
-  #list(next: (object: Pointer, previous: Pointer | null) => Pointer | null): Pointer[] {
-    const object = this.#opened();
-    const found: Pointer[] = [];
-    for (let at = next(object, null); at !== null; at = next(object, at)) found.push(at);
-    return found;
-  }
-
   /* libbpf keeps what the section will hold in memory that may be written until it is loaded. */
   #initialValue(): { at: Pointer; bytes: number } {
     // The name of the map is the first letters of the file's name, then the section.
-    const map = this.#list(bpf.nextMap).find((candidate) => bpf.mapName(candidate).endsWith(RODATA));
+    const [, map] = [...this.#maps].find(([name]) => name.endsWith(RODATA)) ?? [];
     const size = Buffer.alloc(8);
     const at = map === undefined ? null : bpf.mapInitialValue(map, size);
     if (at === null) throw new SystemError(`find ${RODATA} of BPF object "${this.#path}"`, 'ENOENT');
@@ -157,6 +158,15 @@ export class OpenObject implements Disposable {
     }
     return constants;
   }
+}
+
+function list(
+  object: Pointer,
+  next: (object: Pointer, previous: Pointer | null) => Pointer | null,
+): Pointer[] {
+  const found: Pointer[] = [];
+  for (let at = next(object, null); at !== null; at = next(object, at)) found.push(at);
+  return found;
 }
 
 /** Reads a BPF object file. Throws SystemError (ENOENT, LIBBPF_FORMAT), UnsupportedError without libbpf. */

@@ -202,15 +202,23 @@ export const libc = {
   flock: from<[number, number], number>(cLibrary, 'int flock(int fd, int operation)'),
   clockGettime: from<[number, Bytes], number>(cLibrary, 'int clock_gettime(int clock, void *time)'),
   socket: from<[number, number, number], number>(cLibrary, 'int socket(int family, int kind, int protocol)'),
-  sendto: from<[number, Bytes, number, number, Bytes, number], number>(
+  sendto: from<[number, Bytes, number, number, Bytes | null, number], number>(
     cLibrary,
     'long sendto(int fd, const void *bytes, size_t length, int flags, const void *address, uint32_t addressLength)',
+  ),
+  connect: from<[number, Bytes, number], number>(
+    cLibrary,
+    'int connect(int fd, const void *address, uint32_t length)',
+  ),
+  getsockname: from<[number, Bytes, Bytes], number>(
+    cLibrary,
+    'int getsockname(int fd, void *address, void *length)',
   ),
   bind: from<[number, Bytes, number], number>(
     cLibrary,
     'int bind(int fd, const void *address, uint32_t length)',
   ),
-  recvfrom: from<[number, Bytes, number, number, Bytes, Bytes], number>(
+  recvfrom: from<[number, Bytes, number, number, Bytes | null, Bytes | null], number>(
     cLibrary,
     'long recvfrom(int fd, void *bytes, size_t length, int flags, void *sender, void *senderLength)',
   ),
