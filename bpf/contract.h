@@ -13,13 +13,13 @@
 #define L7EGG_CONTRACT_H
 
 /* Stored with the pins. Raised when a kept map changes its shape. */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 #define MAX_RULES 131072 /* of one policy; those of the one before it still have their counters */
 #define MAX_FLOWS 262144
 #define MAX_INBOUND 65536
 #define MAX_LEASE_ADDRS 131072
-#define MAX_LEASE_RECORDS 131072
+#define MAX_LEASE_RECORDS 131072 /* of one policy */
 #define MAX_PENDING 16384
 #define MAX_OBSERVED 8192
 #define MAX_ALIASES 16384
@@ -186,7 +186,9 @@ struct leases {
 	__u64 held[MAX_HELD];
 };
 
-/* One record per (address, rule) lease; the share of a rule is a ring of them. */
+/* One record per (address, rule) lease; the share of a rule is a ring of them. The shares of a policy lie in one
+ * half of lease_ring: when they move, user space copies the records into the other before the swap.
+ */
 struct lease_record {
 	struct addr addr;
 	__u32 rule;
@@ -409,6 +411,8 @@ enum counter {
 enum lesson_kind {
 	LESSON_LEARN = 1,
 	LESSON_PRUNE = 2, /* delete the entries of addrs that hold nothing live */
+	LESSON_RECORD = 3, /* give the live leases of addrs by rules[0] a record in its share */
+	LESSON_DROP = 4, /* take the leases of addrs by rules[0] away */
 };
 
 struct lesson {

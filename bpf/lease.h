@@ -138,7 +138,6 @@ static __always_inline void record_lease(struct host_key *key, __u32 rule_id, st
 
 	if (!state)
 		return;
-	__sync_fetch_and_add(&state->learned, 1);
 	for (int i = 0; i < EVICTION_PROBES; i++) {
 		__u64 position = __sync_fetch_and_add(&state->next_record, 1);
 		__u32 index = rule->ring_base + position % rule->ring_length;
@@ -181,6 +180,14 @@ static __always_inline void record_lease(struct host_key *key, __u32 rule_id, st
 	copy_addr(&chosen->addr, &key->addr);
 	chosen->policy = key->policy;
 	chosen->rule = rule_id;
+}
+
+static __always_inline void count_learned(__u32 rule_id)
+{
+	struct rule_state *state = bpf_map_lookup_elem(&rule_states, &rule_id);
+
+	if (state)
+		__sync_fetch_and_add(&state->learned, 1);
 }
 
 /* Whether no answer may teach this address unless a rule says so: the closed list of the design, but for the
@@ -296,8 +303,10 @@ __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_secon
 	}
 	if (result == HELD_EVICTED)
 		count(COUNT_EVICTED);
-	if (result != HELD_RENEWED)
+	if (result != HELD_RENEWED) {
+		count_learned(rule_id);
 		record_lease(key, rule_id, rule, now);
+	}
 	return 1;
 }
 

@@ -53,7 +53,7 @@ STATE_MAP(inbound, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct inbound, MAX_I
 /* Not yet answered by a handshake, or connectionless: a flood of these leaves `inbound` alone. */
 STATE_MAP(inbound_new, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct inbound, MAX_INBOUND);
 STATE_MAP(learned, BPF_MAP_TYPE_HASH, struct host_key, struct leases, MAX_LEASE_ADDRS);
-STATE_MAP(lease_ring, BPF_MAP_TYPE_ARRAY, __u32, struct lease_record, MAX_LEASE_RECORDS);
+STATE_MAP(lease_ring, BPF_MAP_TYPE_ARRAY, __u32, struct lease_record, 2 * MAX_LEASE_RECORDS);
 STATE_MAP(pending_queries, BPF_MAP_TYPE_LRU_HASH, struct pending_key, struct pending, MAX_PENDING);
 /* Queries for names that no rule lists: a flood of them leaves those above alone. */
 STATE_MAP(observed_queries, BPF_MAP_TYPE_LRU_HASH, struct pending_key, struct pending,

@@ -36,6 +36,17 @@ static __always_inline void prune_address(struct scratch *s, struct host_key *ke
 		bpf_map_delete_elem(&learned, key);
 }
 
+/* Gives a lease that has no record one: shares moved while it was learned. */
+static __always_inline void record_again(struct scratch *s, struct host_key *key, __u32 rule_id)
+{
+	struct leases *leases = bpf_map_lookup_elem(&learned, key);
+	struct rule *rule = find_rule(s->slot, rule_id);
+	__u32 now = boot_seconds(s);
+
+	if (leases && rule && rule->ring_length && lease_end(leases, rule_id) > now)
+		record_lease(key, rule_id, rule, now);
+}
+
 struct lesson_walk {
 	struct scratch *s;
 	struct lesson *lesson;
@@ -61,6 +72,14 @@ static long lesson_step(__u32 round, struct lesson_walk *walk)
 	copy_addr(&key.addr, &lesson->addrs[n]);
 	if (lesson->kind == LESSON_PRUNE) {
 		prune_address(walk->s, &key);
+		return 0;
+	}
+	if (lesson->kind == LESSON_RECORD) {
+		record_again(walk->s, &key, lesson->rules[0]);
+		return 0;
+	}
+	if (lesson->kind == LESSON_DROP) {
+		drop_lease(&key, lesson->rules[0]);
 		return 0;
 	}
 	copy_addr(&walk->s->collected[n].addr, &key.addr);

@@ -3,8 +3,9 @@ import { compileNames, type NumberedRule } from '../policy/compile-names.ts';
 import { compilePrefixes } from '../policy/compile-prefixes.ts';
 import type { PortRange } from '../policy/port.ts';
 import { canonicalRule, type Policy, portsInForce, type Rule } from '../policy/rule.ts';
-import type { CompiledPolicy, CompiledRule } from './compiled-policy.ts';
+import type { CompiledPolicy, CompiledRule, Shares } from './compiled-policy.ts';
 import { LIMITS } from './layout.ts';
+import { placeShares } from './lease-shares.ts';
 
 /** tc mode has one subject: all that leaves by the enforced interfaces. */
 export const HOST_POLICY = 1;
@@ -13,17 +14,21 @@ export const HOST_POLICY = 1;
 const EXACT_SHARE = 256;
 const LEAST_SHARE = 64;
 
-/** Ids that rules had before, by canonical text, and the first that none has had. */
+/** What rules had before: ids by canonical text, the first id that none has had, and shares by id. */
 export interface RuleIds {
   readonly known: ReadonlyMap<string, number>;
   readonly next: number;
+  readonly shares: Shares;
 }
 
 /**
  * Gives each rule its id: the one it had while it is unchanged, else one that no rule has had, so that
  * leases and flows of a withdrawn rule never serve another.
  */
-export function numberRules(rules: readonly Rule[], ids: RuleIds): { rules: NumberedRule[]; next: number } {
+export function numberRules(
+  rules: readonly Rule[],
+  ids: Pick<RuleIds, 'known' | 'next'>,
+): { rules: NumberedRule[]; next: number } {
   let next = ids.next;
   const numbered = rules.map((rule) => ({ id: ids.known.get(canonicalRule(rule)) ?? next++, rule }));
   return { rules: numbered, next };
@@ -32,17 +37,18 @@ export function numberRules(rules: readonly Rule[], ids: RuleIds): { rules: Numb
 /** Compiles a policy to what a slot holds. Throws UsageError past a bound of the kernel's tables. */
 export function compilePolicy(
   policy: Policy,
-  rules: readonly NumberedRule[],
-  nextRuleId: number,
+  ids: RuleIds,
   dnsPorts: readonly number[],
   inboundPorts?: readonly PortRange[],
-): CompiledPolicy {
+): { compiled: CompiledPolicy; rules: readonly NumberedRule[] } {
+  const { rules, next: nextRuleId } = numberRules(policy.rules, ids);
   if (rules.length > LIMITS.MAX_RULES) {
     throw new UsageError(`${rules.length} rules are too many: ${LIMITS.MAX_RULES} are legal`);
   }
-  return {
+  const compiled: CompiledPolicy = {
     policyId: HOST_POLICY,
-    rules: shareLeases(policy, rules),
+    rules: shareLeases(policy, rules, ids.shares),
+    sharesBefore: ids.shares,
     names: compileNames(rules),
     prefixes: compilePrefixes(rules),
     strictDns: policy.dns === 'strict',
@@ -52,13 +58,14 @@ export function compilePolicy(
     dnsPorts,
     nextRuleId,
   };
+  return { compiled, rules };
 }
 
 /*
  * Divides the lease records: a fixed share for each exact name, the rest equally among the rules that
  * stand for many names. A flood under one of them takes from its own share only.
  */
-function shareLeases(policy: Policy, rules: readonly NumberedRule[]): CompiledRule[] {
+function shareLeases(policy: Policy, rules: readonly NumberedRule[], before: Shares): CompiledRule[] {
   const takesLeases = ({ rule }: NumberedRule) => rule.action === 'allow' && rule.who.kind !== 'prefix';
   const isExact = ({ rule }: NumberedRule) => rule.who.kind === 'exact';
   const exact = rules.filter((rule) => takesLeases(rule) && isExact(rule)).length;
@@ -73,17 +80,11 @@ function shareLeases(policy: Policy, rules: readonly NumberedRule[]): CompiledRu
       `${exact + wide} name rules are too many: there is room for ${LIMITS.MAX_LEASE_RECORDS / LEAST_SHARE / 2} exact names and as many patterns or suffixes`,
     );
   }
-  let base = 0;
-  return rules.map((numbered) => {
-    const share = !takesLeases(numbered) ? 0 : isExact(numbered) ? exactShare : wideShare;
-    const ringBase = base;
-    base += share;
-    return {
-      id: numbered.id,
-      ports: portsInForce(numbered.rule, policy.dns),
-      privateAnswers: policy.allowPrivateAnswers,
-      ringBase,
-      ringLength: share,
-    };
-  });
+  const lengths = rules.map((numbered) => ({
+    id: numbered.id,
+    ports: portsInForce(numbered.rule, policy.dns),
+    privateAnswers: policy.allowPrivateAnswers,
+    ringLength: !takesLeases(numbered) ? 0 : isExact(numbered) ? exactShare : wideShare,
+  }));
+  return placeShares(lengths, before);
 }

@@ -2,13 +2,20 @@ import type { NameTable } from '../policy/compile-names.ts';
 import type { PrefixTable } from '../policy/compile-prefixes.ts';
 import type { PortRange } from '../policy/port.ts';
 
-/** A rule as the kernel holds it. `ringBase` and `ringLength`: its share of lease records, 0 = takes none. */
-export interface CompiledRule {
+/** Where the lease records of a rule lie in `lease_ring`; of length 0 for one that takes none. */
+export interface Share {
+  readonly ringBase: number;
+  readonly ringLength: number;
+}
+
+/** Shares by the id of their rule. */
+export type Shares = ReadonlyMap<number, Share>;
+
+/** A rule as the kernel holds it. */
+export interface CompiledRule extends Share {
   readonly id: number;
   readonly ports: readonly PortRange[];
   readonly privateAnswers: boolean;
-  readonly ringBase: number;
-  readonly ringLength: number;
 }
 
 /** What `applyPolicy` writes into a slot: numbers and bytes only. */
@@ -24,6 +31,8 @@ export interface CompiledPolicy {
   readonly inboundPorts?: readonly PortRange[];
   /** Ports of the trusted resolvers, at most four. */
   readonly dnsPorts: readonly number[];
+  /** The shares of the policy in force, whose records move where a rule of this one has another. */
+  readonly sharesBefore: Shares;
   /** The first id that no rule has had. */
   readonly nextRuleId: number;
 }

@@ -3,6 +3,7 @@ import type { PortRange } from '../policy/port.ts';
 import { Scope } from '../scope.ts';
 import type { CompiledPolicy, CompiledRule } from './compiled-policy.ts';
 import { LAYOUT, LIMITS } from './layout.ts';
+import { moveRecords } from './lease-shares.ts';
 import { createInner, POLICY_MAPS, type PolicyMapName } from './policy-maps.ts';
 import type { MapSource } from './state.ts';
 import { writeStruct } from './struct.ts';
@@ -30,6 +31,7 @@ export async function fillSlot(maps: MapSource, slot: number, policy: CompiledPo
   try {
     const rules = policy.inboundPorts ? [...policy.rules, inboundRule(policy.inboundPorts)] : policy.rules;
     put('rules', await fillRules(rules));
+    await moveRecords(maps, policy);
     put('policies', await fillPolicies(policy));
     put('names', await fillNames(policy));
     if (policy.names.patterns.length > 0) put('patterns', await fillPatterns(policy));

@@ -418,12 +418,14 @@ export const ENUMS = {
   lesson_kind: {
     LESSON_LEARN: 1,
     LESSON_PRUNE: 2,
+    LESSON_RECORD: 3,
+    LESSON_DROP: 4,
   },
 } as const;
 
 /** The sizes and flags that bpf/contract.h defines. */
 export const LIMITS = {
-  LAYOUT_VERSION: 1,
+  LAYOUT_VERSION: 2,
   MAX_RULES: 131072,
   MAX_FLOWS: 262144,
   MAX_INBOUND: 65536,

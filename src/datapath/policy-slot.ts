@@ -2,7 +2,7 @@ import type { CompiledPolicy, CompiledRule } from './compiled-policy.ts';
 import { fillSlot } from './fill-slot.ts';
 import { LAYOUT } from './layout.ts';
 import { POLICY_MAPS } from './policy-maps.ts';
-import { type MapSource, ONLY } from './state.ts';
+import { activeSlot, type MapSource, ONLY } from './state.ts';
 import { placeOf, readField, writeStruct } from './struct.ts';
 
 /**
@@ -19,8 +19,7 @@ export const FIRST_SLOT = 1;
 
 /** The slot that is not in force. */
 export function idleSlot(maps: MapSource): number {
-  const control = maps.map('control').get(ONLY);
-  return 1 - (control ? readField(control, 'control', 'active') : 0);
+  return 1 - activeSlot(maps);
 }
 
 /**

@@ -156,6 +156,12 @@ function select(object: OpenObject, programs: readonly string[]): void {
   for (const name of object.programs()) object.setAutoload(name, programs.includes(name));
 }
 
+/** The slot that is in force. */
+export function activeSlot(maps: MapSource): number {
+  const control = maps.map('control').get(ONLY);
+  return control ? readField(control, 'control', 'active') : 0;
+}
+
 /** Fills `control` of a fresh instance. */
 export function initControl(state: DatapathState, netnsCookie: bigint, hashSeed: bigint): void {
   state.map('control').set(

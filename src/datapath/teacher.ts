@@ -35,6 +35,38 @@ export function prune(state: DatapathState, policyId: number, addresses: readonl
   });
 }
 
+/** Gives the live leases of these addresses by a rule a record in its share. Throws SystemError. */
+export function recordLeases(
+  state: DatapathState,
+  policyId: number,
+  ruleId: number,
+  addresses: readonly Uint8Array[],
+): void {
+  giveOfRule(state, ENUMS.lesson_kind.LESSON_RECORD, policyId, ruleId, addresses);
+}
+
+/** Takes the leases of these addresses by a rule away. Throws SystemError. */
+export function dropLeases(
+  state: DatapathState,
+  policyId: number,
+  ruleId: number,
+  addresses: readonly Uint8Array[],
+): void {
+  giveOfRule(state, ENUMS.lesson_kind.LESSON_DROP, policyId, ruleId, addresses);
+}
+
+function giveOfRule(
+  state: DatapathState,
+  kind: number,
+  policy: number,
+  ruleId: number,
+  addresses: readonly Uint8Array[],
+): void {
+  inLessons(addresses, (addrs, count) => {
+    run(state, { kind, policy, n_rules: 1, rules: [ruleId], n_addrs: count, addrs });
+  });
+}
+
 function inLessons(addresses: readonly Uint8Array[], give: (addrs: Uint8Array, count: number) => void): void {
   for (let at = 0; at < addresses.length; at += LIMITS.MAX_EVENT_ADDRS) {
     const part = addresses.slice(at, at + LIMITS.MAX_EVENT_ADDRS);

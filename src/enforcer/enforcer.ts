@@ -1,6 +1,8 @@
+import type { Shares } from '../datapath/compiled-policy.ts';
 import { decodeEvent, type RawEvent } from '../datapath/event.ts';
 import { setEnforced, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
 import { listLearned } from '../datapath/learned.ts';
+import { settleRecords } from '../datapath/lease-shares.ts';
 import { activeEpoch, applyDnsPorts, dropRuleStates, freeIdleSlot } from '../datapath/policy-slot.ts';
 import { readCounter } from '../datapath/state.ts';
 import { prune } from '../datapath/teacher.ts';
@@ -38,6 +40,7 @@ export interface InForce {
   readonly listener: Listener;
   readonly context: HookContext;
   readonly rules: readonly NumberedRule[];
+  readonly shares: Shares;
   readonly resolvers: readonly Resolver[];
   readonly plan: readonly Served[];
   readonly present: readonly Present[];
@@ -116,6 +119,7 @@ export class Enforcer {
     if (!this.inForce.adopts) this.#flushCaches();
     void this.#resolveExactNames();
     await freeIdleSlot(state);
+    settleRecords(state, this.inForce.shares);
     dropRuleStates(state, new Set(this.inForce.rules.map(({ id }) => id)));
     for (const text of findPitfalls(this.inForce)) this.inForce.listener.remark(text);
   }

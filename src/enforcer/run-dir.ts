@@ -19,11 +19,12 @@ import { lockDirectory } from '../libbpf/flock.ts';
 /** Where all instances keep what is not in the kernel. */
 export const RUN_ROOT = '/run/l7egg';
 
-/** A rule as it is in force: its id in the kernel, its canonical text, and as its owner wrote it. */
+/** A rule as it is in force: its id in the kernel, its canonical text, as its owner wrote it, its share of lease records. */
 export interface RecordedRule {
   readonly id: number;
   readonly canonical: string;
   readonly source: string;
+  readonly share?: { readonly ringBase: number; readonly ringLength: number };
 }
 
 /** An interface as it is served. */

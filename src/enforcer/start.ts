@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { attachKind } from '../datapath/attach.ts';
-import { compilePolicy, HOST_POLICY, numberRules } from '../datapath/compile.ts';
+import { compilePolicy, HOST_POLICY, type RuleIds } from '../datapath/compile.ts';
+import type { Share } from '../datapath/compiled-policy.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
 import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
 import { findLearned } from '../datapath/learned.ts';
+import { sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
 import { activeEpoch, FIRST_SLOT, idleSlot, nextEpoch, switchSlot } from '../datapath/policy-slot.ts';
 import {
@@ -46,7 +48,7 @@ import type { EnforceOptions, Listener } from './options.ts';
 import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
 import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
-import { lockStart, RunDir } from './run-dir.ts';
+import { lockStart, type RecordedRule, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
 import { takeDown } from './takedown.ts';
 
@@ -125,11 +127,13 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   const programs = [...programsFor(present, [...absent, ...later], isEveryWay), ...PROCESS_PROGRAMS];
   const kept = scope.use(adopts ? openPinnedMaps(pins) : createPolicyMaps());
   const record = adopts ? run.settleRecord(activeEpoch(kept)) : undefined;
-  const { rules, next } = numberRules(options.policy.rules, {
+  const ids: RuleIds = {
     known: new Map(record?.rules.map((rule) => [rule.canonical, rule.id])),
     next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
-  });
-  const compiled = compilePolicy(options.policy, rules, next, dnsPorts(resolvers), options.inbound);
+    shares: new Map(record?.rules.flatMap(({ id, share }) => (share ? [[id, share]] : []))),
+  };
+  const { compiled, rules } = compilePolicy(options.policy, ids, dnsPorts(resolvers), options.inbound);
+  const shares = sharesOf(compiled.rules);
   // The programs are verified in a thread, while this one fills a slot that no program reads yet.
   const [state] = await together(
     loadState(objectPath, programs, kept).then((loaded) => scope.use(loaded)),
@@ -158,7 +162,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       netns: { inode: netns, cookie: cookie.toString() },
       attach: kind,
       interfaces: recordInterfaces(plan, present),
-      rules: rules.map(({ id, rule }) => ({ id, canonical: canonicalRule(rule), source: rule.source })),
+      rules: rules.map(({ id, rule }) => recordRule(id, rule, shares.get(id))),
       dns: options.policy.dns,
       audit: options.policy.audit,
       resolvers: resolvers.map(formatResolver),
@@ -182,6 +186,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     listener,
     context,
     rules,
+    shares,
     resolvers,
     plan,
     present,
@@ -189,6 +194,10 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     mayLearnOnLoopback,
     adopts,
   };
+}
+
+function recordRule(id: number, rule: Rule, share: Share | undefined): RecordedRule {
+  return { id, canonical: canonicalRule(rule), source: rule.source, ...(share && { share }) };
 }
 
 function leasedRules(state: DatapathState, byId: ReadonlyMap<number, Rule>, addr: Uint8Array): Rule[] {

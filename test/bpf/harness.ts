@@ -1,9 +1,11 @@
 import { after, beforeEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { HOST_POLICY } from '../../src/datapath/compile.ts';
+import type { Shares } from '../../src/datapath/compiled-policy.ts';
 import { decodeEvent, type RawDnsEvent, type RawEvent, type RawFlowEvent } from '../../src/datapath/event.ts';
 import { setResolvers } from '../../src/datapath/host-facts.ts';
 import { findLearned } from '../../src/datapath/learned.ts';
+import { settleRecords, sharesOf } from '../../src/datapath/lease-shares.ts';
 import { applyPolicy, freeIdleSlot } from '../../src/datapath/policy-slot.ts';
 import {
   createPolicyMaps,
@@ -77,6 +79,8 @@ const KEPT: readonly StateMapName[] = [
 /** A loaded object that nothing is attached to or pinned; programs run on bytes. */
 export class Harness implements Disposable {
   readonly state: DatapathState;
+  /** Of the policy in force. */
+  shares: Shares = new Map();
   readonly #ring: RingReader;
   #events: RawEvent[] = [];
   #inForce: PolicySpec | undefined;
@@ -98,8 +102,11 @@ export class Harness implements Disposable {
 
   /** Puts a policy in force and frees the one before, as the enforcer does. */
   async apply(spec: PolicySpec): Promise<void> {
-    await applyPolicy(this.state, compile(spec));
+    const policy = compile(spec, this.shares);
+    await applyPolicy(this.state, policy);
     await freeIdleSlot(this.state);
+    this.shares = sharesOf(policy.rules);
+    settleRecords(this.state, this.shares);
     this.#inForce = spec;
   }
 
@@ -199,12 +206,14 @@ export class Harness implements Disposable {
     this.rewrite(map, (value) => writeStruct(value, 0, struct, { seen_ns: seen }));
   }
 
-  /** Forgets what was learned and the first `records` places of the shares. */
-  forgetLeases(records: number): void {
+  /** Forgets what was learned, and the records of it. */
+  forgetLeases(): void {
     this.forget('learned');
     const ring = this.state.map('lease_ring');
     const empty = Buffer.alloc(ring.info.valueBytes);
-    for (let index = 0; index < records; index += 1) ring.set(u32(index), empty);
+    for (const { ringBase, ringLength } of this.shares.values()) {
+      for (let index = 0; index < ringLength; index += 1) ring.set(u32(ringBase + index), empty);
+    }
   }
 
   /** How many addresses are in the map of learned ones. */

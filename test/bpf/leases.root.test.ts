@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { HOST_POLICY } from '../../src/datapath/compile.ts';
+import { fillSlot } from '../../src/datapath/fill-slot.ts';
+import { settleRecords, sharesOf } from '../../src/datapath/lease-shares.ts';
+import { freeIdleSlot, idleSlot, switchSlot } from '../../src/datapath/policy-slot.ts';
 import { readWide } from '../../src/datapath/struct.ts';
 import { prune } from '../../src/datapath/teacher.ts';
 import { leaseSeconds } from '../../src/dns/lease.ts';
@@ -9,7 +12,7 @@ import { name, record } from '../dns/raw-message.ts';
 import { answer, answerA, aRecord, ask, CNAME, hear, QUERIED, RESOLVER4 } from './dns-exchange.ts';
 import { outbound } from './frames.ts';
 import { useHarness } from './harness.ts';
-import type { PolicySpec } from './policy-builder.ts';
+import { compile, type PolicySpec } from './policy-builder.ts';
 import { tcp } from './segments.ts';
 
 const SHARE = 64;
@@ -24,7 +27,7 @@ const datapath = await useHarness('egress', 'query', 'learn');
 
 beforeEach(async () => {
   await datapath.ensure(POLICY);
-  datapath.forgetLeases(2 * SHARE + 1);
+  datapath.forgetLeases();
   datapath.trust([RESOLVER4, 53]);
 });
 
@@ -210,6 +213,69 @@ test('an address twice in one answer has the longer of its TTLs', () => {
   hear(datapath, answer({ answers: [aRecord(HOST, { ttl: 1000 }), aRecord(HOST, { ttl: 100 })] }));
   assert.ok((datapath.leases(HOST)[0]?.seconds ?? 0) >= 1029);
   hear(datapath, answerA(HOST));
+});
+
+/** So many addresses of a net of their own. */
+function addresses(net: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${net}.${index + 1}`);
+}
+
+/** How many of these addresses rule 5 holds. */
+function heldBy5(all: readonly string[]): number {
+  return all.filter((address) => datapath.leases(address).some(({ rule }) => rule === 5)).length;
+}
+
+const ALONE: PolicySpec = { rules: { 5: { cn: '.example.com', share: SHARE } } };
+const SECOND: PolicySpec = {
+  rules: { 1: { cn: '.example.net', share: SHARE }, 5: { cn: '.example.com', share: SHARE } },
+};
+
+test('a rule that comes in front takes no lease of an unchanged one, nor does one that goes', async () => {
+  const [own, others] = [addresses('198.51.101', SHARE), addresses('198.51.102', SHARE)];
+  await datapath.apply(ALONE);
+  learn('www.example.com', 300, ...own);
+  await datapath.apply(SECOND);
+  learn('www.example.net', 300, ...others);
+  assert.equal(heldBy5(own), SHARE);
+  await datapath.apply(ALONE);
+  assert.equal(heldBy5(own), SHARE);
+  assert.equal(datapath.counters().evicted ?? 0, 0);
+});
+
+test('moved leases give way to newer ones, one for one', async () => {
+  const own = addresses('198.51.101', SHARE);
+  await datapath.apply(ALONE);
+  learn('www.example.com', 300, ...own);
+  await datapath.apply(SECOND);
+  const later = addresses('198.51.102', SHARE);
+  learn('www.example.com', 600, ...later.slice(0, 10));
+  assert.deepEqual([heldBy5(own), heldBy5(later)], [SHARE - 10, 10]);
+  learn('www.example.com', 600, ...later.slice(10));
+  assert.deepEqual([heldBy5(own), heldBy5(later)], [0, SHARE]);
+});
+
+test('a share that is smaller now keeps its newest leases', async () => {
+  const own = addresses('198.51.101', SHARE);
+  await datapath.apply(ALONE);
+  learn('www.example.com', 300, ...own);
+  await datapath.apply({ rules: { 5: { cn: '.example.com', share: 16 } } });
+  assert.deepEqual([heldBy5(own.slice(0, -16)), heldBy5(own.slice(-16))], [0, 16]);
+  learn('www.example.com', 600, ...addresses('198.51.102', 16));
+  assert.deepEqual([heldBy5(own), datapath.learnedCount()], [0, 16]);
+});
+
+test('what is learned while records move has a record, too', async () => {
+  await datapath.apply(ALONE);
+  learn('www.example.com', 300, HOST);
+  const policy = compile(SECOND, datapath.shares);
+  await fillSlot(datapath.state, idleSlot(datapath.state), policy);
+  learn('www.example.com', 300, '203.0.113.1');
+  await switchSlot(datapath.state, policy);
+  await freeIdleSlot(datapath.state);
+  datapath.shares = sharesOf(policy.rules);
+  settleRecords(datapath.state, datapath.shares);
+  for (const net of ['198.51.101', '198.51.102']) learn('www.example.com', 600, ...addresses(net, SHARE));
+  assert.deepEqual([datapath.learnedCount(), heldBy5([HOST, '203.0.113.1'])], [SHARE, 0]);
 });
 
 function evictedOf(rule: number): number {

@@ -1,5 +1,6 @@
 import { HOST_POLICY } from '../../src/datapath/compile.ts';
-import type { CompiledPolicy, CompiledRule } from '../../src/datapath/compiled-policy.ts';
+import type { CompiledPolicy, Shares } from '../../src/datapath/compiled-policy.ts';
+import { placeShares } from '../../src/datapath/lease-shares.ts';
 import { compileNames } from '../../src/policy/compile-names.ts';
 import { compilePrefixes } from '../../src/policy/compile-prefixes.ts';
 import { parsePattern, parseSuffix } from '../../src/policy/name.ts';
@@ -34,14 +35,11 @@ export interface PolicySpec {
 
 const SHARE = 1024;
 
-/** The policy as a slot holds it. */
-export function compile({
-  rules = {},
-  strict = false,
-  audit = false,
-  dnsPorts = [53],
-  inbound,
-}: PolicySpec): CompiledPolicy {
+/** The policy as a slot holds it; `before` are the shares of the policy in force. */
+export function compile(
+  { rules = {}, strict = false, audit = false, dnsPorts = [53], inbound }: PolicySpec,
+  before: Shares = new Map(),
+): CompiledPolicy {
   const specs = Object.entries(rules).map(([id, spec]) => ({ id: Number(id), spec }));
   const numbered = specs.map(({ id, spec }) => ({
     id,
@@ -52,16 +50,16 @@ export function compile({
       source: `rule ${id}`,
     },
   }));
-  let ringBase = 0;
-  const compiled = specs.map(({ id, spec }): CompiledRule => {
-    const ringLength = spec.cn !== undefined || spec.name !== undefined ? (spec.share ?? SHARE) : 0;
-    const rule = { id, ports: portsOf(spec), privateAnswers: spec.privateAnswers ?? false };
-    ringBase += ringLength;
-    return { ...rule, ringBase: ringBase - ringLength, ringLength };
-  });
+  const lengths = specs.map(({ id, spec }) => ({
+    id,
+    ports: portsOf(spec),
+    privateAnswers: spec.privateAnswers ?? false,
+    ringLength: spec.cn !== undefined || spec.name !== undefined ? (spec.share ?? SHARE) : 0,
+  }));
   return {
     policyId: HOST_POLICY,
-    rules: compiled,
+    rules: placeShares(lengths, before),
+    sharesBefore: before,
     names: compileNames(numbered),
     prefixes: compilePrefixes(numbered),
     strictDns: strict,

@@ -43,7 +43,7 @@ test('UdpSocket takes nothing from another end', async (t) => {
   assert.deepEqual(await answer, { kind: 'datagram', bytes: Buffer.from('answer') });
 });
 
-test('UdpSocket tells when nobody serves the port', async (t) => {
+test('UdpSocket tells when nobody serves the port', async () => {
   const server = createSocket('udp4').bind(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();
