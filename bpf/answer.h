@@ -272,6 +272,8 @@ static long learn_step(__u32 round, struct learn_walk *walk)
 		count(COUNT_LEARNED);
 	}
 	s->n_stored++;
+	if (s->n_rules && !(stored & LEARNED_NEWS))
+		return n + 1 >= s->n_collected;
 	slots = s->event.head.n_addrs;
 	opaque(slots);
 	slots &= MAX_EVENT_ADDRS - 1;

@@ -164,7 +164,7 @@ struct flow {
 	__u32 rule;
 	__u32 epoch; /* of the slot in which the rule was last found */
 	__u32 flags; /* FLOW_* */
-	__u32 pad;
+	__u32 checked_jiffies; /* tick in which it was last found not to be idle */
 };
 #define FLOW_FIN 1 /* local end has closed; idle limit applies */
 
@@ -183,6 +183,8 @@ struct inbound {
 struct leases {
 	struct bpf_spin_lock lock; /* writers only; a reader reads whole held[i] */
 	__u32 dead; /* 1: about to be deleted, writers insert anew */
+	__u32 told_name; /* hash of the name that was last told with this address */
+	__u32 told_seconds; /* when, boot time */
 	__u64 held[MAX_HELD];
 };
 

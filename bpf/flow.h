@@ -137,14 +137,19 @@ __noinline int is_known_flow(void)
 	}
 	if (!is_tcp(pkt) || flow->flags & FLOW_FIN) {
 		__u64 idle = is_tcp(pkt) ? FIN_IDLE_NS : UDP_IDLE_NS;
+		__u32 tick = bpf_jiffies64();
 
-		now = bpf_ktime_get_coarse_ns();
-		if (age_ns(flow->seen_ns, now) > idle) {
-			bpf_map_delete_elem(&flows, key);
-			return 0;
+		/* The clock costs as much as a look-up, a tick nothing. */
+		if (flow->checked_jiffies != tick) {
+			now = bpf_ktime_get_coarse_ns();
+			if (age_ns(flow->seen_ns, now) > idle) {
+				bpf_map_delete_elem(&flows, key);
+				return 0;
+			}
+			if (age_ns(flow->seen_ns, now) > REFRESH_NS)
+				flow->seen_ns = now;
+			flow->checked_jiffies = tick;
 		}
-		if (age_ns(flow->seen_ns, now) > REFRESH_NS)
-			flow->seen_ns = now;
 	}
 	if (is_tcp(pkt)) {
 		if (pkt->tcp_flags & TCP_RST) {

@@ -251,7 +251,26 @@ static __always_inline int is_skipped(struct scratch *s, const struct addr *addr
 	return 1;
 }
 
-/* Gives `rule_id` a lease on the n-th collected address. 1 = stored. */
+#define TOLD_AGAIN_SECONDS 10
+
+/* Whether an event should say that this name has this address: not each time that it is answered. */
+static __always_inline int is_news(struct scratch *s, struct leases *leases, __u32 now)
+{
+	if (leases->told_name == (__u32)s->name_hash &&
+	    now - leases->told_seconds < TOLD_AGAIN_SECONDS)
+		return 0;
+	leases->told_name = s->name_hash;
+	leases->told_seconds = now;
+	return 1;
+}
+
+enum learned_result {
+	LEARNED_NOT,
+	LEARNED_AGAIN, /* and user space knows */
+	LEARNED_NEWS,
+};
+
+/* Gives `rule_id` a lease on the n-th collected address. Answers an enum learned_result. */
 __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_seconds)
 {
 	struct scratch *s = get_scratch_of(user);
@@ -263,7 +282,7 @@ __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_secon
 	__u32 now;
 
 	if (!s)
-		return 0;
+		return LEARNED_NOT;
 	opaque(n);
 	n &= MAX_COLLECTED - 1;
 	copy_addr(&key->addr, &s->collected[n].addr);
@@ -273,16 +292,16 @@ __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_secon
 	rule = find_rule(s->slot, rule_id);
 	if (!rule || !rule->ring_length) {
 		count(COUNT_RULE_GONE);
-		return 0;
+		return LEARNED_NOT;
 	}
 	if (is_inward(&key->addr) && is_skipped(s, &key->addr, rule))
-		return 0;
+		return LEARNED_NOT;
 	leases = bpf_map_lookup_elem(&learned, key);
 	if (leases && renew(leases, lease, now))
-		return 1;
+		return is_news(s, leases, now) ? LEARNED_NEWS : LEARNED_AGAIN;
 	/* A lease that lives was given when the address was not our own. */
 	if (bpf_map_lookup_elem(&own_addresses, &key->addr) && is_skipped(s, &key->addr, rule))
-		return 0;
+		return LEARNED_NOT;
 	/* Again: the entry may be on its way out, or another CPU may have made it just now. */
 	for (int i = 0; i < 3 && result == HELD_DEAD; i++) {
 		leases = bpf_map_lookup_elem(&learned, key);
@@ -293,13 +312,15 @@ __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_secon
 			continue;
 		}
 		__builtin_memset(s->fresh, 0, sizeof(s->fresh));
-		s->fresh[1] = lease;
+		((__u32 *)&s->fresh[1])[0] = s->name_hash; /* told_name */
+		((__u32 *)&s->fresh[1])[1] = now; /* told_seconds */
+		s->fresh[2] = lease;
 		if (!bpf_map_update_elem(&learned, key, s->fresh, BPF_NOEXIST))
 			result = HELD_NEW;
 	}
 	if (result == HELD_DEAD) {
 		count(COUNT_MAP_FULL);
-		return 0;
+		return LEARNED_NOT;
 	}
 	if (result == HELD_EVICTED)
 		count(COUNT_EVICTED);
@@ -307,7 +328,7 @@ __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_secon
 		count_learned(rule_id);
 		record_lease(key, rule_id, rule, now);
 	}
-	return 1;
+	return LEARNED_NEWS;
 }
 
 /* Lists the n-th name of the CNAME chain by a rule of the name that was asked for. */

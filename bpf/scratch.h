@@ -101,7 +101,7 @@ struct scratch {
 	__u32 at_collected;
 	__u32 n_stored;
 	/* A struct leases to be: a spin lock can't live here, so it is written as words. */
-	__u64 fresh[1 + MAX_HELD];
+	__u64 fresh[2 + MAX_HELD];
 	struct pending_key pending_key;
 	struct pending pending;
 	struct dns_event event; /* its name: wire form, lower case, of the question just read */

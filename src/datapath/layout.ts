@@ -140,7 +140,7 @@ export const LAYOUT = {
       rule: [8, 4],
       epoch: [12, 4],
       flags: [16, 4],
-      pad: [20, 4],
+      checked_jiffies: [20, 4],
     },
   },
   socket_flow: {
@@ -158,11 +158,13 @@ export const LAYOUT = {
     },
   },
   leases: {
-    size: 72,
+    size: 80,
     fields: {
       lock: [0, 4],
       dead: [4, 4],
-      held: [8, 64],
+      told_name: [8, 4],
+      told_seconds: [12, 4],
+      held: [16, 64],
     },
   },
   lease_record: {
