@@ -1,6 +1,6 @@
 import type { Shares } from '../datapath/compiled-policy.ts';
 import { decodeEvent, type RawEvent } from '../datapath/event.ts';
-import { setEnforced, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
+import { setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
 import { listLearned } from '../datapath/learned.ts';
 import { settleRecords } from '../datapath/lease-shares.ts';
 import { activeEpoch, applyDnsPorts, dropRuleStates, freeIdleSlot } from '../datapath/policy-slot.ts';
@@ -13,17 +13,17 @@ import type { Event } from '../flow/event.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
-import { type LinkEvent, listLinks, watchLinks } from '../netlink/links.ts';
+import { type LinkEvent, watchLinks } from '../netlink/links.ts';
 import type { NumberedRule } from '../policy/compile-names.ts';
 import type { Scope } from '../scope.ts';
 import { Asker } from './asker.ts';
 import { NameBook } from './book.ts';
 import { flushCaches } from './caches.ts';
+import { Coverage, type CoverageStart } from './coverage.ts';
 import { EventTeller } from './events.ts';
 import { Fallback } from './fallback.ts';
-import { attachNow, dropHooks, type HookContext } from './hooks.ts';
-import { findInterface, isWayOut, type Present, recordInterfaces, type Served } from './interfaces.ts';
-import type { EnforceOptions, Listener } from './options.ts';
+import { recordInterfaces } from './interfaces.ts';
+import type { EnforceOptions } from './options.ts';
 import { findPitfalls } from './pitfalls.ts';
 import { ResolverWatch } from './resolver-watch.ts';
 import { dnsPorts, formatResolver } from './resolvers.ts';
@@ -35,17 +35,11 @@ const LOSSES_MS = 5_000;
 const RESOLVING = 16;
 
 /** What is in force when the enforcer begins to run. */
-export interface InForce {
+export interface InForce extends CoverageStart {
   readonly options: EnforceOptions;
-  readonly listener: Listener;
-  readonly context: HookContext;
   readonly rules: readonly NumberedRule[];
   readonly shares: Shares;
   readonly resolvers: readonly Resolver[];
-  readonly plan: readonly Served[];
-  readonly present: readonly Present[];
-  /** `-eface='*'`: ways out that appear later are controlled too. */
-  readonly isEveryWay: boolean;
   /** The programs for `lo` are loaded. */
   readonly mayLearnOnLoopback: boolean;
   /** Pins of an earlier run were adopted. */
@@ -60,13 +54,11 @@ export class Enforcer {
   readonly inForce: InForce;
   readonly #scope: Scope;
   readonly #book = new NameBook();
-  readonly #attached = new Map<string, Present>();
-  readonly #interfaceNames = new Map<number, string>();
+  readonly #coverage: Coverage;
   readonly #ruleNames = new Map<number, string>();
   readonly #teller: EventTeller;
   readonly #asker: Asker;
   readonly #fallback: Fallback;
-  #plan: Served[];
   #resolvers: readonly Resolver[];
   #ring: RingReader | undefined;
   #resolverWatch: ResolverWatch | undefined;
@@ -78,12 +70,11 @@ export class Enforcer {
     this.inForce = inForce;
     this.#scope = scope;
     this.#resolvers = inForce.resolvers;
-    this.#plan = [...inForce.plan];
+    this.#coverage = new Coverage(inForce, () => this.#recordInForce());
     for (const { id, rule } of inForce.rules) this.#ruleNames.set(id, rule.source);
-    for (const each of inForce.present) this.#note(each);
     this.#teller = new EventTeller({
       ruleName: (id) => this.#ruleNames.get(id),
-      interfaceName: (ifindex) => this.#interfaceNames.get(ifindex),
+      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex),
       namesOf: (addr16) => this.#book.namesOf(addr16),
     });
     this.#asker = scope.use(new Asker());
@@ -110,7 +101,7 @@ export class Enforcer {
       this.#resolverWatch = this.#scope.use(this.#followResolvers());
     this.#scope.use(watchLinks((event) => this.#onLink(event)));
     this.#scope.use(watchAddresses(() => this.#refreshAddresses()));
-    this.#matchInterfaces(); // one may have come or gone since the start
+    this.#coverage.match(); // one may have come or gone since the start
   }
 
   /** What can wait until it is said that we enforce: programs' caches, listed names, what an earlier run left. */
@@ -126,7 +117,7 @@ export class Enforcer {
 
   /** Looks at the host anew: interfaces, own addresses, resolvers, and where exact names lead to. */
   reload(): void {
-    this.#matchInterfaces();
+    this.#coverage.match();
     this.#refreshAddresses();
     this.#resolverWatch?.look();
     void this.#resolveExactNames();
@@ -162,88 +153,18 @@ export class Enforcer {
     if (!this.#onEvent(event)) this.#teller.addLost(event.lost + 1);
   }
 
-  /* Fails closed: what can't be attached is said, and tried again at the next change. */
-  #attach(each: Present): void {
-    const { context, listener } = this.inForce;
-    try {
-      setEnforced(
-        context.state,
-        [...this.#attached.values(), each].filter(({ enforces }) => enforces).map(({ ifindex }) => ifindex),
-      );
-      attachNow(context, each);
-      this.#note(each);
-      listener.remark(`interface "${each.name}" is there: attached`);
-    } catch (thrown) {
-      // It may be gone again already.
-      if (!(thrown instanceof SystemError)) throw thrown;
-      listener.remark(`interface "${each.name}" is NOT covered: ${thrown.message}`);
-    }
-  }
-
-  #note(each: Present): void {
-    this.#attached.set(each.name, each);
-    this.#interfaceNames.set(each.ifindex, each.name);
-  }
-
   #onLink(event: LinkEvent): void {
-    if (event.kind === 'new' && this.inForce.isEveryWay && isWayOut(event.link)) {
-      const { name } = event.link;
-      if (!this.#plan.some((served) => served.name === name)) {
-        this.#plan.push({ name, learns: false, enforces: true });
-      }
-    }
-    if (event.kind === 'overrun') {
-      this.inForce.listener.remark('link events were lost: interfaces are looked at again');
-    }
-    this.#matchInterfaces();
+    this.#coverage.onLink(event);
     this.#refreshAddresses();
-  }
-
-  /* Attaches to served interfaces that are there now and were not, or under another number. */
-  #matchInterfaces(): void {
-    let isChanged = false;
-    for (const served of [...this.#plan]) {
-      const before = this.#attached.get(served.name);
-      const now = findInterface(served);
-      if (before?.ifindex === now?.ifindex) continue;
-      isChanged = true;
-      if (before) this.#missInterface(served, before);
-      if (now) this.#attach(now);
-    }
-    if (isChanged) this.#recordInForce();
-  }
-
-  /* One that was renamed stays under control by its new name. */
-  #missInterface(served: Served, before: Present): void {
-    const { listener, context } = this.inForce;
-    const renamed = listLinks().find(({ ifindex }) => ifindex === before.ifindex);
-    this.#attached.delete(served.name);
-    // A name that it had only for a while is not waited for.
-    if (!this.inForce.plan.includes(served)) this.#plan = this.#plan.filter((each) => each !== served);
-    if (renamed) {
-      if (!this.#plan.some(({ name }) => name === renamed.name)) {
-        this.#plan.push({ ...served, name: renamed.name });
-      }
-      this.#note({ ...before, name: renamed.name });
-      listener.remark(`interface "${served.name}" is "${renamed.name}" now: served as before`);
-      return;
-    }
-    dropHooks(context, before.ifindex);
-    listener.remark(`interface "${served.name}" is gone: it will be served again when it returns`);
   }
 
   #recordInForce(): void {
     const { run, state } = this.inForce.context;
-    const attached = [...this.#attached.values()];
-    setEnforced(
-      state,
-      attached.filter(({ enforces }) => enforces).map(({ ifindex }) => ifindex),
-    );
     const record = run.readRecord(activeEpoch(state));
     if (!record) return;
     run.prepareRecord({
       ...record,
-      interfaces: recordInterfaces(this.#plan, attached),
+      interfaces: recordInterfaces(this.#coverage.plan, this.#coverage.attached),
       resolvers: this.#resolvers.map(formatResolver),
     });
     run.commitRecord();
@@ -276,11 +197,10 @@ export class Enforcer {
 
   /* A stub on this host took over: its answers come in on lo. */
   #learnOnLoopback(): void {
-    if (this.#plan.some(({ name, learns }) => name === 'lo' && learns)) return;
-    if (this.inForce.mayLearnOnLoopback) {
-      this.#plan.push({ name: 'lo', learns: true, enforces: false });
-      this.#matchInterfaces();
-    } else this.inForce.listener.remark('the new resolver is on loopback: restart to learn from it');
+    if (this.inForce.mayLearnOnLoopback) this.#coverage.learnOnLoopback();
+    else if (!this.#coverage.plan.some(({ name, learns }) => name === 'lo' && learns)) {
+      this.inForce.listener.remark('the new resolver is on loopback: restart to learn from it');
+    }
   }
 
   #prune(): void {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { hasLinkLayer } from '../datapath/attach.ts';
-import { LIMITS } from '../datapath/layout.ts';
+import { LAYOUT, LIMITS } from '../datapath/layout.ts';
 import { listAllHooks } from '../datapath/pins.ts';
 import { SystemError, UnsupportedError } from '../errors.ts';
 import { hasTcx, queryTcx } from '../libbpf/link.ts';
@@ -138,11 +138,11 @@ function isRunning(comm: string): boolean {
 function examineMemory(): Finding[] {
   const perEntry = 64;
   const bytes =
-    LIMITS.MAX_FLOWS * (40 + 24 + perEntry) +
-    2 * LIMITS.MAX_INBOUND * (40 + 8 + perEntry) +
-    LIMITS.MAX_LEASE_ADDRS * (24 + 72 + perEntry) +
-    LIMITS.MAX_LEASE_RECORDS * 24 +
-    (LIMITS.MAX_PENDING + LIMITS.MAX_OBSERVED) * (48 + 320 + perEntry);
+    LIMITS.MAX_FLOWS * (LAYOUT.flow_key.size + LAYOUT.flow.size + perEntry) +
+    2 * LIMITS.MAX_INBOUND * (LAYOUT.flow_key.size + LAYOUT.inbound.size + perEntry) +
+    LIMITS.MAX_LEASE_ADDRS * (LAYOUT.host_key.size + LAYOUT.leases.size + perEntry) +
+    2 * LIMITS.MAX_LEASE_RECORDS * LAYOUT.lease_record.size +
+    (LIMITS.MAX_PENDING + LIMITS.MAX_OBSERVED) * (LAYOUT.pending_key.size + LAYOUT.pending.size + perEntry);
   return [
     {
       level: 'ok',

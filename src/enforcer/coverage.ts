@@ -1,0 +1,128 @@
+import { setEnforced } from '../datapath/host-facts.ts';
+import { SystemError } from '../errors.ts';
+import { type LinkEvent, listLinks } from '../netlink/links.ts';
+import { attachNow, dropHooks, type HookContext } from './hooks.ts';
+import { findInterface, isWayOut, type Present, type Served } from './interfaces.ts';
+import type { Listener } from './options.ts';
+
+/** What is covered when the enforcer begins to run, and what it needs to cover more. */
+export interface CoverageStart {
+  readonly context: HookContext;
+  readonly listener: Listener;
+  readonly plan: readonly Served[];
+  readonly present: readonly Present[];
+  /** `-eface='*'`: ways out that appear later are controlled too. */
+  readonly isEveryWay: boolean;
+}
+
+/** Which interfaces are served, as they come, go and change their names. */
+export class Coverage {
+  readonly #start: CoverageStart;
+  readonly #onChange: () => void;
+  readonly #attached = new Map<string, Present>();
+  readonly #names = new Map<number, string>();
+  #plan: Served[];
+
+  /** `onChange` is called after other interfaces are attached than before. */
+  constructor(start: CoverageStart, onChange: () => void) {
+    this.#start = start;
+    this.#onChange = onChange;
+    this.#plan = [...start.plan];
+    for (const each of start.present) this.#note(each);
+  }
+
+  get plan(): readonly Served[] {
+    return this.#plan;
+  }
+
+  get attached(): readonly Present[] {
+    return [...this.#attached.values()];
+  }
+
+  /** The name of an interface that is or was served. */
+  nameOf(ifindex: number): string | undefined {
+    return this.#names.get(ifindex);
+  }
+
+  onLink(event: LinkEvent): void {
+    if (event.kind === 'new' && this.#start.isEveryWay && isWayOut(event.link)) {
+      const { name } = event.link;
+      if (!this.#plan.some((served) => served.name === name)) {
+        this.#plan.push({ name, learns: false, enforces: true });
+      }
+    }
+    if (event.kind === 'overrun') {
+      this.#start.listener.remark('link events were lost: interfaces are looked at again');
+    }
+    this.match();
+  }
+
+  /** Attaches to served interfaces that are there now and were not, or under another number. */
+  match(): void {
+    let isChanged = false;
+    for (const served of [...this.#plan]) {
+      const before = this.#attached.get(served.name);
+      const now = findInterface(served);
+      if (before?.ifindex === now?.ifindex) continue;
+      isChanged = true;
+      if (before) this.#miss(served, before);
+      if (now) this.#attach(now);
+    }
+    if (isChanged) this.#changed();
+  }
+
+  /** Serves `lo` for learning from now on, unless it does. */
+  learnOnLoopback(): void {
+    if (this.#plan.some(({ name, learns }) => name === 'lo' && learns)) return;
+    this.#plan.push({ name: 'lo', learns: true, enforces: false });
+    this.match();
+  }
+
+  /* Fails closed: what can't be attached is said, and tried again at the next change. */
+  #attach(each: Present): void {
+    const { context, listener } = this.#start;
+    try {
+      setEnforced(context.state, enforcedBy([...this.attached, each]));
+      attachNow(context, each);
+      this.#note(each);
+      listener.remark(`interface "${each.name}" is there: attached`);
+    } catch (thrown) {
+      // It may be gone again already.
+      if (!(thrown instanceof SystemError)) throw thrown;
+      listener.remark(`interface "${each.name}" is NOT covered: ${thrown.message}`);
+    }
+  }
+
+  #note(each: Present): void {
+    this.#attached.set(each.name, each);
+    this.#names.set(each.ifindex, each.name);
+  }
+
+  /* One that was renamed stays under control by its new name. */
+  #miss(served: Served, before: Present): void {
+    const { listener, context, plan } = this.#start;
+    const renamed = listLinks().find(({ ifindex }) => ifindex === before.ifindex);
+    this.#attached.delete(served.name);
+    // A name that it had only for a while is not waited for.
+    if (!plan.includes(served)) this.#plan = this.#plan.filter((each) => each !== served);
+    if (renamed) {
+      if (!this.#plan.some(({ name }) => name === renamed.name)) {
+        this.#plan.push({ ...served, name: renamed.name });
+      }
+      this.#note({ ...before, name: renamed.name });
+      listener.remark(`interface "${served.name}" is "${renamed.name}" now: served as before`);
+      return;
+    }
+    dropHooks(context, before.ifindex);
+    listener.remark(`interface "${served.name}" is gone: it will be served again when it returns`);
+  }
+
+  #changed(): void {
+    setEnforced(this.#start.context.state, enforcedBy(this.attached));
+    this.#onChange();
+  }
+}
+
+function enforcedBy(interfaces: readonly Present[]): number[] {
+  return interfaces.filter(({ enforces }) => enforces).map(({ ifindex }) => ifindex);
+}
