@@ -135,18 +135,35 @@ function isRunning(comm: string): boolean {
   });
 }
 
+/* What the kernel keeps for an entry of a hash besides key and value: its head, and its bucket. */
+const HASH_ENTRY_BYTES = 64;
+const BUCKET_BYTES = 16;
+const U32_BYTES = 4;
+const COOKIE_BYTES = 8;
+
 function examineMemory(): Finding[] {
-  const perEntry = 64;
+  const { MAX_FLOWS, MAX_INBOUND, MAX_LEASE_ADDRS, MAX_LEASE_RECORDS, MAX_PENDING, MAX_OBSERVED } = LIMITS;
+  const hashes: readonly (readonly [entries: number, keyBytes: number, valueBytes: number])[] = [
+    [MAX_FLOWS, LAYOUT.flow_key.size, LAYOUT.flow.size],
+    [2 * MAX_INBOUND, LAYOUT.flow_key.size, LAYOUT.inbound.size],
+    [MAX_LEASE_ADDRS, LAYOUT.host_key.size, LAYOUT.leases.size],
+    [MAX_PENDING + MAX_OBSERVED, LAYOUT.pending_key.size, LAYOUT.pending.size],
+    [LIMITS.MAX_ALIASES, LAYOUT.alias_key.size, LAYOUT.alias.size],
+    [LIMITS.MAX_PROCS, COOKIE_BYTES, LAYOUT.proc.size],
+    [LIMITS.MAX_SERIES, LAYOUT.series_key.size, LAYOUT.series.size],
+    [LIMITS.MAX_DNS_STREAMS, LAYOUT.dns_stream_key.size, LAYOUT.dns_stream.size],
+    [LIMITS.MAX_FRAGMENTS, LAYOUT.fragment_key.size, LAYOUT.fragment.size],
+    [LIMITS.MAX_INTERFACES, U32_BYTES, U32_BYTES],
+  ];
   const bytes =
-    LIMITS.MAX_FLOWS * (LAYOUT.flow_key.size + LAYOUT.flow.size + perEntry) +
-    2 * LIMITS.MAX_INBOUND * (LAYOUT.flow_key.size + LAYOUT.inbound.size + perEntry) +
-    LIMITS.MAX_LEASE_ADDRS * (LAYOUT.host_key.size + LAYOUT.leases.size + perEntry) +
-    2 * LIMITS.MAX_LEASE_RECORDS * LAYOUT.lease_record.size +
-    (LIMITS.MAX_PENDING + LIMITS.MAX_OBSERVED) * (LAYOUT.pending_key.size + LAYOUT.pending.size + perEntry);
+    hashes.reduce((sum, [entries, key, value]) => sum + entries * (key + value + HASH_ENTRY_BYTES), 0) +
+    2 * MAX_LEASE_RECORDS * LAYOUT.lease_record.size +
+    2 * LIMITS.MAX_RULES * BUCKET_BYTES +
+    LIMITS.RING_BYTES;
   return [
     {
       level: 'ok',
-      text: `kernel memory of an instance: about ${Math.round(bytes / 1e6)} MB (${LIMITS.MAX_FLOWS} flows, ${LIMITS.MAX_LEASE_ADDRS} learned addresses)`,
+      text: `kernel memory of an instance: about ${Math.round(bytes / 1e6)} MB (${MAX_FLOWS} flows, ${MAX_LEASE_ADDRS} learned addresses)`,
     },
   ];
 }
