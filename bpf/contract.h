@@ -61,8 +61,10 @@ struct name_rules {
 	__u32 rules[MAX_HELD]; /* 0 = none; rule ids of entries that match as they are */
 	__u32 patterns[MAX_PATTERNS]; /* index + 1 in the pattern map; 0 = none */
 	__u32 deny_rule; /* id of the deny-name rule that matches; 0 = none */
-	__u32 ancestor; /* 1: is on the way to a listed name (strict DNS, NS/DS/...) */
+	__u32 flags; /* NAME_* */
 };
+#define NAME_ANCESTOR 1 /* is on the way to a listed name (strict DNS, NS/DS/...) */
+#define NAME_EXACT 2 /* a rule allows this very name */
 
 /* One pattern, reversed and lower-case; '*' = zero or more bytes of one label. */
 struct pattern {
@@ -338,6 +340,7 @@ enum reason {
 	REASON_ESTABLISHED = 18, /* not a first packet, and a rule allows it */
 	REASON_INTERNAL = 19, /* a map or a scratch area could not be had */
 	REASON_OBSERVED = 20, /* answer to a name that no rule lists: explains, teaches nothing */
+	REASON_DNS_TYPE = 21, /* strict: a record type that no program needs, of a name listed by a wildcard */
 };
 
 enum unparsed {

@@ -18,11 +18,18 @@
 #define TYPE_NS 2
 #define TYPE_CNAME 5
 #define TYPE_SOA 6
+#define TYPE_PTR 12
+#define TYPE_MX 15
+#define TYPE_TXT 16
 #define TYPE_AAAA 28
+#define TYPE_SRV 33
+#define TYPE_NAPTR 35
 #define TYPE_DS 43
 #define TYPE_DNSKEY 48
+#define TYPE_TLSA 52
 #define TYPE_SVCB 64
 #define TYPE_HTTPS 65
+#define TYPE_CAA 257
 
 /* A trusted resolver's DNS port. Also on loopback: with any port, any local program could teach. */
 static __always_inline int is_resolver(struct slot *slot, const struct addr *addr, __u16 port_be,

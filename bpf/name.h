@@ -278,7 +278,7 @@ next:
 	return 0;
 }
 
-/* What the policy of this slot says of the name just read: rules, deny_rule, is_ancestor,
+/* What the policy of this slot says of the name just read: rules, deny_rule, is_ancestor, is_exact,
  * is_listed. A name learned as a CNAME target is listed by the rules of its lease.
  */
 __noinline int match_name(void)
@@ -293,6 +293,7 @@ __noinline int match_name(void)
 	s->n_rules = 0;
 	s->deny_rule = 0;
 	s->is_ancestor = 0;
+	s->is_exact = 0;
 	s->is_listed = 0;
 	inner = policy_map(&names, s->slot);
 	if (inner) {
@@ -304,7 +305,8 @@ __noinline int match_name(void)
 		found = bpf_map_lookup_elem(inner, &s->name_key);
 		if (found) {
 			s->deny_rule = found->deny_rule;
-			s->is_ancestor = found->ancestor;
+			s->is_ancestor = found->flags & NAME_ANCESTOR;
+			s->is_exact = found->flags & NAME_EXACT;
 			for (i = 0; i < MAX_HELD; i++)
 				if (found->rules[i])
 					add_rule(s, found->rules[i]);

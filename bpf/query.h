@@ -21,6 +21,33 @@ static __always_inline int is_walk_type(__u16 qtype)
 	       qtype == TYPE_DNSKEY;
 }
 
+/* What programs ask for. Others (NULL, ANY, private types) would carry the most data under a wildcard, to whoever
+ * serves the zone.
+ */
+static __always_inline int is_common_type(__u16 qtype)
+{
+	switch (qtype) {
+	case TYPE_A:
+	case TYPE_NS:
+	case TYPE_CNAME:
+	case TYPE_SOA:
+	case TYPE_PTR:
+	case TYPE_MX:
+	case TYPE_TXT:
+	case TYPE_AAAA:
+	case TYPE_SRV:
+	case TYPE_NAPTR:
+	case TYPE_DS:
+	case TYPE_DNSKEY:
+	case TYPE_TLSA:
+	case TYPE_SVCB:
+	case TYPE_HTTPS:
+	case TYPE_CAA:
+		return 1;
+	}
+	return 0;
+}
+
 static __always_inline void remember_query(struct scratch *s, void *map)
 {
 	struct pending *pending = &s->pending;
@@ -80,6 +107,11 @@ __noinline int take_query(struct __sk_buff *skb, __u32 offset, __u32 n, __u32 po
 	if (policy_flags & POLICY_STRICT_DNS && !s->is_listed &&
 	    !(s->is_ancestor && is_walk_type(s->qtype))) {
 		result->reason = REASON_DNS_STRICT;
+		return QUERY_REFUSE;
+	}
+	if (policy_flags & POLICY_STRICT_DNS && s->is_listed && !s->is_exact &&
+	    !is_common_type(s->qtype)) {
+		result->reason = REASON_DNS_TYPE;
 		return QUERY_REFUSE;
 	}
 	/* A denied name gives no lease, wherever it is asked. */

@@ -58,6 +58,7 @@ struct scratch {
 	__u32 n_rules;
 	__u32 deny_rule;
 	__u32 is_ancestor;
+	__u32 is_exact;
 	__u32 is_listed;
 
 	/* Pattern matching. */

@@ -93,7 +93,11 @@ function fillNames({ policyId, names: { entries } }: CompiledPolicy): Promise<Bp
   values.fillList('rules', (index) => entries[index]?.ruleIds ?? []);
   values.fillList('patterns', (index) => entries[index]?.patternIndexes.map((pattern) => pattern + 1) ?? []);
   values.fill('deny_rule', (index) => entries[index]?.denyRuleId ?? 0);
-  values.fill('ancestor', (index) => (entries[index]?.ancestor ? 1 : 0));
+  values.fill(
+    'flags',
+    (index) =>
+      (entries[index]?.ancestor ? LIMITS.NAME_ANCESTOR : 0) | (entries[index]?.exact ? LIMITS.NAME_EXACT : 0),
+  );
   return fillInner('names', keys.bytes, values);
 }
 

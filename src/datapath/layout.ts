@@ -23,7 +23,7 @@ export const LAYOUT = {
       rules: [0, 32],
       patterns: [32, 32],
       deny_rule: [64, 4],
-      ancestor: [68, 4],
+      flags: [68, 4],
     },
   },
   pattern: {
@@ -387,6 +387,7 @@ export const ENUMS = {
     REASON_ESTABLISHED: 18,
     REASON_INTERNAL: 19,
     REASON_OBSERVED: 20,
+    REASON_DNS_TYPE: 21,
   },
   unparsed: {
     UNPARSED_SPLIT: 1,
@@ -448,6 +449,8 @@ export const LIMITS = {
   MAX_PATTERNS: 8,
   MAX_PORTS: 16,
   PATTERN_BYTES: 256,
+  NAME_ANCESTOR: 1,
+  NAME_EXACT: 2,
   RULE_PRIVATE_ANSWERS: 1,
   POLICY_STRICT_DNS: 1,
   POLICY_AUDIT: 2,

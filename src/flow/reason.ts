@@ -24,6 +24,7 @@ export const REASONS = [
   'established',
   'internal',
   'observed',
+  'dns-type',
 ] as const;
 
 /** Why a packet or a lookup was judged as it was. */

@@ -11,7 +11,8 @@ export interface NumberedRule {
 /**
  * An entry of the trie on reversed names. `reversed` is latin1, exact names end in NUL; found is the
  * longest entry that begins reversed(name) + NUL, so it holds what the shorter ones hold.
- * `patternIndexes` are positions in `patterns`; `denyRuleId` 0 = none; `ancestor`: see `compileNames`.
+ * `patternIndexes` are positions in `patterns`; `denyRuleId` 0 = none; `ancestor`: see `compileNames`;
+ * `exact`: a rule allows this very name.
  */
 export interface NameEntry {
   readonly reversed: string;
@@ -19,6 +20,7 @@ export interface NameEntry {
   readonly patternIndexes: readonly number[];
   readonly denyRuleId: number;
   readonly ancestor: boolean;
+  readonly exact: boolean;
 }
 
 /** A pattern with at least one `*`, reversed; `deep`: one or more labels may stand before it (`**.`). */
@@ -47,6 +49,7 @@ interface Draft {
   patternIndexes: number[];
   denyRuleId: number;
   ancestor: boolean;
+  exact: boolean;
 }
 
 /**
@@ -71,6 +74,7 @@ export function compileNames(rules: readonly NumberedRule[]): NameTable {
       draft.denyRuleId = id;
     } else {
       draft.ruleIds.push(id);
+      if (who.kind === 'exact') draft.exact = true;
     }
     if (!deny) markAncestors(drafts, who);
   }
@@ -109,7 +113,14 @@ function markAncestors(drafts: Map<string, Draft>, who: NameMatch): void {
 function draftAt(drafts: Map<string, Draft>, reversed: string): Draft {
   const known = drafts.get(reversed);
   if (known) return known;
-  const draft: Draft = { reversed, ruleIds: [], patternIndexes: [], denyRuleId: 0, ancestor: false };
+  const draft: Draft = {
+    reversed,
+    ruleIds: [],
+    patternIndexes: [],
+    denyRuleId: 0,
+    ancestor: false,
+    exact: false,
+  };
   drafts.set(reversed, draft);
   return draft;
 }

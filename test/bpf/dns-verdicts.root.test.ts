@@ -45,6 +45,8 @@ const DS = 43;
 const DNSKEY = 48;
 const HTTPS = 65;
 const NULL = 10;
+const ANY = 255;
+const PRIVATE = 65_399; // what iodine asks for, where it can
 
 type Row = readonly [qname: string, qtype: number, verdict: Verdict, reason?: string, rule?: number];
 const TABLES: readonly (readonly [title: string, policy: PolicySpec, rows: readonly Row[]])[] = [
@@ -55,6 +57,7 @@ const TABLES: readonly (readonly [title: string, policy: PolicySpec, rows: reado
       ['www.example.com', A, 'pass'],
       ['www.evil.test', A, 'pass'],
       ['www.evil.test', TXT, 'pass'],
+      ['www.example.com', NULL, 'pass'],
       ['.', NS, 'pass'],
     ],
   ],
@@ -67,6 +70,12 @@ const TABLES: readonly (readonly [title: string, policy: PolicySpec, rows: reado
       ['www.example.com', HTTPS, 'pass'],
       ['www.example.org', A, 'pass'],
       ['WWW.EXAMPLE.ORG', A, 'pass'],
+      ['www.example.com', TXT, 'pass'],
+      ['www.example.com', NULL, 'refuse', 'dns-type', 0],
+      ['www.example.com', ANY, 'refuse', 'dns-type', 0],
+      ['www.example.com', PRIVATE, 'refuse', 'dns-type', 0],
+      ['www.example.org', NULL, 'pass'],
+      ['www.example.org', ANY, 'pass'],
       ['evil.test', A, 'refuse', 'dns-strict', 0],
       ['a.www.example.org', A, 'refuse', 'dns-strict', 0],
       ['xexample.com', A, 'refuse', 'dns-strict', 0],

@@ -125,6 +125,7 @@ describe('compileNames', () => {
       patternIndexes: [0],
       denyRuleId: 0,
       ancestor: true,
+      exact: true,
     });
     assert.equal(lookUp(table, 'test')?.denyRuleId, 3);
   });
