@@ -1,4 +1,5 @@
 import { parseResolver, type Resolver } from '../dns/resolver.ts';
+import type { Netns } from '../enforcer/netns.ts';
 import { UsageError } from '../errors.ts';
 import { mergePorts, type PortRange, parsePort } from '../policy/port.ts';
 import { buildPolicy, type Policy } from '../policy/rule.ts';
@@ -71,12 +72,6 @@ export const FLAGS: readonly FlagSpec[] = [
   flag('version', 'boolean', '', 'print the version', ALL),
   { ...flag('help', 'boolean', '', 'print this help', ALL), alias: 'h' },
 ];
-
-/** Where to work: a namespace under /run/netns, the file of one, or that of a process. */
-export type Netns =
-  | { readonly kind: 'name'; readonly name: string }
-  | { readonly kind: 'path'; readonly path: string }
-  | { readonly kind: 'pid'; readonly pid: number };
 
 /** What `enforce` is to do. Empty lists of interfaces and resolvers: the host's own. `log`: absent = text. */
 export interface EnforceOptions {
