@@ -242,7 +242,7 @@ static __always_inline int is_skipped(struct scratch *s, const struct addr *addr
 {
 	struct addr_rules *found;
 
-	if (rule->flags & RULE_PRIVATE_ANSWERS)
+	if (rule && rule->flags & RULE_PRIVATE_ANSWERS)
 		return 0;
 	found = find_prefix(s->slot, s->policy, addr);
 	if (found && found->allow_set)
@@ -289,17 +289,17 @@ __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_secon
 	key->policy = s->policy;
 	now = boot_seconds(s);
 	lease = make_held(rule_id, ttl_seconds, now);
+	if (is_inward(&key->addr) && is_skipped(s, &key->addr, find_rule(s->slot, rule_id)))
+		return LEARNED_NOT;
+	/* What lives was given when the address was not our own, and a lease of a rule that is gone allows nothing. */
+	leases = bpf_map_lookup_elem(&learned, key);
+	if (leases && renew(leases, lease, now))
+		return is_news(s, leases, now) ? LEARNED_NEWS : LEARNED_AGAIN;
 	rule = find_rule(s->slot, rule_id);
 	if (!rule || !rule->ring_length) {
 		count(COUNT_RULE_GONE);
 		return LEARNED_NOT;
 	}
-	if (is_inward(&key->addr) && is_skipped(s, &key->addr, rule))
-		return LEARNED_NOT;
-	leases = bpf_map_lookup_elem(&learned, key);
-	if (leases && renew(leases, lease, now))
-		return is_news(s, leases, now) ? LEARNED_NEWS : LEARNED_AGAIN;
-	/* A lease that lives was given when the address was not our own. */
 	if (bpf_map_lookup_elem(&own_addresses, &key->addr) && is_skipped(s, &key->addr, rule))
 		return LEARNED_NOT;
 	/* Again: the entry may be on its way out, or another CPU may have made it just now. */
