@@ -101,6 +101,7 @@ install: all
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
 	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
+	@sync $(LIB)/*
 	install -d $(MAN8)
 	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
 	install -d $(UNITS)

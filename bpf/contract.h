@@ -18,7 +18,7 @@
 #define MAX_RULES 131072 /* of one policy; those of the one before it still have their counters */
 #define MAX_FLOWS 262144
 #define MAX_INBOUND 65536
-#define MAX_LEASE_ADDRS 131072
+#define MAX_LEASE_ADDRS 135168 /* more than records: a new one is entered before the one it replaces goes */
 #define MAX_LEASE_RECORDS 131072 /* of one policy */
 #define MAX_PENDING 16384
 #define MAX_OBSERVED 8192

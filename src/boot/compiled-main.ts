@@ -25,8 +25,7 @@ export class CompiledMain {
     this.#path = path;
     // V8 compares the length of the source only.
     this.#stamp = source.slice(0, source.indexOf('\n') + 1);
-    const isOfThis = cache?.toString('latin1', 0, this.#stamp.length) === this.#stamp;
-    const cachedData = isOfThis ? cache?.subarray(this.#stamp.length) : undefined;
+    const cachedData = unstamp(cache, this.#stamp);
     this.#script = new Script(`(function (exports, require, module, __filename, __dirname) { ${source}\n})`, {
       filename: path,
       ...(cachedData && { cachedData }),
@@ -43,8 +42,18 @@ export class CompiledMain {
 
   /** What the cache file is to hold. */
   toCache(): Buffer {
-    return Buffer.concat([Buffer.from(this.#stamp, 'latin1'), this.#script.createCachedData()]);
+    const stamp = Buffer.from(this.#stamp, 'latin1');
+    return Buffer.concat([stamp, this.#script.createCachedData(), stamp]);
   }
+}
+
+/* At both ends: V8 takes a file that ends in zeros, as one may after a power cut, and dies of it. */
+function unstamp(cache: Buffer | undefined, stamp: string): Buffer | undefined {
+  if (cache === undefined) return undefined;
+  const end = cache.length - stamp.length;
+  const isWhole = end > stamp.length && cache.toString('latin1', end) === stamp;
+  const isOfThis = cache.toString('latin1', 0, stamp.length) === stamp;
+  return isWhole && isOfThis ? cache.subarray(stamp.length, end) : undefined;
 }
 
 function readCache(path: string): Buffer | undefined {

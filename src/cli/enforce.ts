@@ -44,15 +44,16 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
       'read again: interfaces, addresses, resolvers, exact names; rules given as flags change with a restart',
     );
   });
-  enforcer.begin((event) => {
+  const tell = (event: Event) => {
     // A reader that does not keep up loses events, and is told how many; it does not cost us memory.
     if (process.stdout.writableLength > MAX_UNREAD_BYTES) return false;
     process.stdout.write(`${render(event)}\n`);
     return true;
-  });
-  remark(readyLine(enforcer));
-  notifySystemd('READY=1');
+  };
   try {
+    enforcer.begin(tell);
+    remark(readyLine(enforcer));
+    notifySystemd('READY=1');
     await enforcer.settle();
   } catch (thrown) {
     enforcer.leave(); // fails closed: what is in force stays so without us

@@ -24,7 +24,9 @@ export async function fillSlot(maps: MapSource, slot: number, policy: CompiledPo
   const stale = new Set<PolicyMapName>(POLICY_MAPS);
   const put = (name: PolicyMapName, inner: BpfMap) => {
     stale.delete(name);
-    filling.push(maps.map(name).setInThread(u32(slot), u32(scope.use(inner).fd)));
+    const filled = maps.map(name).setInThread(u32(slot), u32(scope.use(inner).fd));
+    filled.catch(() => {}); // looked at when all have ended
+    filling.push(filled);
   };
 
   // Each update of an outer map waits for an RCU grace period; in threads the waits overlap.

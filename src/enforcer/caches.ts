@@ -14,13 +14,16 @@ const SERVICES = [
 
 /** Where the C library asks nscd, glibc nscd/nscd-client.h. */
 const NSCD_SOCKET = '/var/run/nscd/socket';
+/** Where nss-resolve asks systemd-resolved, nss-resolve(8). */
+const RESOLVED_SOCKET = '/run/systemd/resolve/io.systemd.Resolve';
 
 /**
  * Has the caching resolvers of this network namespace forget, so that the next lookups are answered
  * afresh and teach. Answers which were told.
+ * @param localPorts where else than on port 53 this host serves DNS
  */
-export function flushCaches(): string[] {
-  if (!isCached()) return []; // a look at every process would be the dearest part of a start
+export function flushCaches(localPorts: readonly number[]): string[] {
+  if (!isCached([DNS_PORT, ...localPorts])) return []; // a look at every process would be the dearest part of a start
   const here = readlinkSync('/proc/self/ns/net');
   const told = new Set<string>();
   for (const { pid, comm } of listProcesses()) {
@@ -34,11 +37,11 @@ export function flushCaches(): string[] {
   return [...told];
 }
 
-/* Each of them but nscd serves DNS, by TCP too. */
-function isCached(): boolean {
+/* dnsmasq serves DNS, by TCP too; the C library asks the others by sockets of their own. */
+function isCached(ports: readonly number[]): boolean {
   return (
-    existsSync(NSCD_SOCKET) ||
-    listTcpSockets().some(({ state, localPort }) => state === TcpState.listen && localPort === DNS_PORT)
+    [NSCD_SOCKET, RESOLVED_SOCKET].some((path) => existsSync(path)) ||
+    listTcpSockets().some(({ state, localPort }) => state === TcpState.listen && ports.includes(localPort))
   );
 }
 

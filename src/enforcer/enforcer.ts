@@ -110,7 +110,7 @@ export class Enforcer {
     if (!this.inForce.adopts) this.#flushCaches();
     void this.#resolveExactNames();
     await freeIdleSlot(state);
-    settleRecords(state, this.inForce.shares);
+    if (this.inForce.adopts) settleRecords(state, this.inForce.shares);
     dropRuleStates(state, new Set(this.inForce.rules.map(({ id }) => id)));
     for (const text of findPitfalls(this.inForce)) this.inForce.listener.remark(text);
   }
@@ -236,7 +236,8 @@ export class Enforcer {
   }
 
   #flushCaches(): void {
-    const told = flushCaches();
+    const local = this.#resolvers.filter(isLoopback).map(({ port }) => port);
+    const told = flushCaches(local);
     if (told.length > 0) this.inForce.listener.remark(`told to forget cached answers: ${told.join(', ')}`);
   }
 

@@ -163,7 +163,7 @@ function examineMemory(): Finding[] {
   return [
     {
       level: 'ok',
-      text: `kernel memory of an instance: about ${Math.round(bytes / 1e6)} MB (${MAX_FLOWS} flows, ${MAX_LEASE_ADDRS} learned addresses)`,
+      text: `kernel memory of an instance: about ${Math.round(bytes / 1e6)} MB (${MAX_FLOWS} flows, ${MAX_LEASE_RECORDS} learned addresses)`,
     },
   ];
 }

@@ -100,7 +100,8 @@ export class RunDir {
   /** As `readRecord`; when it is one that was prepared and never committed, it is now. */
   settleRecord(epoch: number): InstanceRecord | undefined {
     const record = this.readRecord(epoch);
-    if (record && this.#parseRecord('next.json')?.epoch === epoch) this.commitRecord();
+    if (record?.epoch !== epoch) return undefined; // of another policy: its ids and shares say nothing
+    if (this.#parseRecord('next.json')?.epoch === epoch) this.commitRecord();
     return record;
   }
 

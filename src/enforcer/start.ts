@@ -7,7 +7,7 @@ import type { Share } from '../datapath/compiled-policy.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
 import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
 import { findLearned } from '../datapath/learned.ts';
-import { sharesOf } from '../datapath/lease-shares.ts';
+import { readShares, sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
 import { activeEpoch, FIRST_SLOT, idleSlot, nextEpoch, switchSlot } from '../datapath/policy-slot.ts';
 import {
@@ -130,7 +130,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   const ids: RuleIds = {
     known: new Map(record?.rules.map((rule) => [rule.canonical, rule.id])),
     next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
-    shares: new Map(record?.rules.flatMap(({ id, share }) => (share ? [[id, share]] : []))),
+    shares: readShares(record?.rules ?? []),
   };
   const { compiled, rules } = compilePolicy(options.policy, ids, dnsPorts(resolvers), options.inbound);
   const shares = sharesOf(compiled.rules);
@@ -139,6 +139,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     loadState(objectPath, programs, kept).then((loaded) => scope.use(loaded)),
     fillSlot(kept, adopts ? idleSlot(kept) : FIRST_SLOT, compiled),
   );
+  kept.close();
   if (!adopts) initControl(state, cookie, randomBits());
   if (!options.force) {
     const byId = new Map(rules.map(({ id, rule }) => [id, rule]));

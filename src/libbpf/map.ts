@@ -185,6 +185,19 @@ export class BpfMap implements Disposable {
     }
   }
 
+  /** `count` values of an array from index `from` on, end to end. Throws SystemError. */
+  getRange(from: number, count: number): Buffer {
+    const values = Buffer.alloc(count * this.info.valueBytes);
+    if (count === 0) return values;
+    const keys = Buffer.allocUnsafe(count * this.info.keyBytes);
+    const before = from > 0 ? encodeCount(from - 1) : null; // the kernel goes on behind it
+    const found = encodeCount(count);
+    const answer = bpf.mapLookupBatch(this.fd, before, Buffer.alloc(4), keys, values, found, BATCH_OPTS);
+    // The last of all entries is told so.
+    if (answer !== -ENOENT || found.readUInt32LE() !== count) checked(answer, this.#doing('read a range'));
+    return values;
+  }
+
   /**
    * Key and value of all entries, read in batches; the bytes stay valid.
    * Of a hash that changes meanwhile each entry that stays is seen once. Throws SystemError.

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { SystemError } from '../errors.ts';
-import { checkedErrno, errnoName } from './errno.ts';
+import { errnoName } from './errno.ts';
 import { Fd } from './fd.ts';
 import { readInterface } from './ifindex.ts';
 import { Readiness } from './readiness.ts';
@@ -74,23 +74,29 @@ export class UdpSocket implements Disposable {
   }
 }
 
-/** Opens a socket to `remote`, in this thread's network namespace. Throws SystemError (ENETUNREACH, ENODEV …). */
+/** Opens a socket to `remote`, in this thread's network namespace. Throws SystemError (ENETUNREACH, EPERM, ENODEV …). */
 export function connectUdp(remote: UdpEnd, onEvent: (event: UdpEvent) => void): UdpSocket {
   const address = encodeEnd(remote);
   const operation = 'open a UDP socket to a resolver';
   const family = address.readUInt16LE(0);
-  const fd = new Fd(checkedErrno(libc.socket(family, SOCK_DGRAM_CLOEXEC_NONBLOCK, 0), operation));
+  const fd = new Fd(checkedCall(libc.socket(family, SOCK_DGRAM_CLOEXEC_NONBLOCK, 0), operation));
   try {
-    checkedErrno(libc.connect(fd.number, address, address.length), operation);
+    checkedCall(libc.connect(fd.number, address, address.length), operation);
     const own = Buffer.alloc(SOCKADDR_IN6_BYTES);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(own.length);
-    checkedErrno(libc.getsockname(fd.number, own, length), operation);
+    checkedCall(libc.getsockname(fd.number, own, length), operation);
     return new UdpSocket(fd, decodeEnd(own), onEvent);
   } catch (thrown) {
     fd.close();
     throw thrown;
   }
+}
+
+/* EPERM, too, is about the way here (a cgroup program, nftables), not about our privilege. */
+function checkedCall(answer: number, operation: string): number {
+  if (answer < 0) throw new SystemError(operation, errnoName(lastErrno()));
+  return answer;
 }
 
 const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex');

@@ -31,6 +31,10 @@ for (const [what, spoil] of [
   ['cut short', (cache: Buffer) => cache.subarray(0, cache.length / 2)],
   ['empty', () => Buffer.alloc(0)],
   [
+    'zero from its middle on',
+    (cache: Buffer) => Buffer.concat([cache.subarray(0, cache.length / 2), Buffer.alloc(cache.length / 2)]),
+  ],
+  [
     'of another V8',
     (cache: Buffer) => {
       const spoilt = Buffer.from(cache);
