@@ -175,6 +175,8 @@ struct socket_flow {
 	struct flow_key key;
 	__u32 epoch; /* of the slot in which its rule was last found */
 	__u32 inbound; /* 1: somebody outside began it, whatever the rules say */
+	__u32 rule; /* that allowed it; of an outbound one */
+	__u32 pad;
 };
 
 struct inbound {

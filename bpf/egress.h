@@ -204,6 +204,10 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	socket = match_socket(skb, s);
 	if (socket == SOCKET_FLOW)
 		return PASS;
+	if (socket == SOCKET_ENDING) {
+		is_known_flow(); /* notes the end where the map has it */
+		return PASS;
+	}
 	if (is_link_upkeep(skb, s))
 		return PASS;
 	if (!pkt->is_later_fragment && (pkt->l4_proto == IPPROTO_UDP || is_tcp(pkt)) &&

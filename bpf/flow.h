@@ -117,6 +117,7 @@ __noinline int is_known_flow(void)
 	struct flow_key *key;
 	struct packet *pkt;
 	struct flow *flow;
+	__u32 rule;
 	__u64 now;
 
 	if (!s)
@@ -126,6 +127,7 @@ __noinline int is_known_flow(void)
 	flow = bpf_map_lookup_elem(&flows, key);
 	if (!flow)
 		return 0;
+	rule = flow->rule;
 	if (flow->epoch != s->epoch) {
 		if (!is_still_allowed(flow->rule)) {
 			s->result.reason = REASON_WITHDRAWN;
@@ -159,6 +161,7 @@ __noinline int is_known_flow(void)
 			flow->flags |= FLOW_FIN;
 		}
 	}
+	s->result.rule = rule;
 	return 1;
 }
 
@@ -166,6 +169,7 @@ enum socket_match {
 	SOCKET_NONE, /* the packet is of no TCP socket of this host, or begins a flow */
 	SOCKET_OTHER, /* the socket keeps no verdict that goes for this packet */
 	SOCKET_FLOW,
+	SOCKET_ENDING, /* the same, and its flow ends */
 };
 
 /* The verdict kept with the socket: the fast path of local TCP. */
@@ -184,16 +188,25 @@ static __always_inline int match_socket(struct __sk_buff *skb, struct scratch *s
 	kept = bpf_sk_storage_get(&socket_flows, sk, NULL, 0);
 	if (!kept)
 		return SOCKET_OTHER;
-	/* An outbound flow is looked up where it ends, and after each swap; an inbound one needs no rule. */
-	if (!kept->inbound && (kept->epoch != s->epoch || pkt->tcp_flags & (TCP_RST | TCP_FIN)))
-		return SOCKET_OTHER;
 	/* In full: the socket may have moved on to another peer since. */
 	if (!same_addr(&kept->key.remote, &key->remote) ||
 	    !same_addr(&kept->key.local, &key->local) ||
 	    *(__u32 *)&kept->key.local_port_be != *(__u32 *)&key->local_port_be ||
 	    *(__u32 *)&kept->key.policy != *(__u32 *)&key->policy)
 		return SOCKET_OTHER;
-	return SOCKET_FLOW;
+	if (kept->inbound) /* needs no rule */
+		return SOCKET_FLOW;
+	/* After each swap the rule is looked up again. The map of flows may have forgotten it by now. */
+	if (kept->epoch != s->epoch) {
+		if (!is_still_allowed(kept->rule)) {
+			s->result.reason = REASON_WITHDRAWN;
+			s->result.rule = kept->rule;
+			bpf_sk_storage_delete(&socket_flows, sk);
+			return SOCKET_NONE;
+		}
+		kept->epoch = s->epoch;
+	}
+	return pkt->tcp_flags & (TCP_RST | TCP_FIN) ? SOCKET_ENDING : SOCKET_FLOW;
 }
 
 /* So that a local flow neither depends on the LRU maps nor pays for them. */
@@ -215,6 +228,7 @@ __noinline int keep_with_socket(struct __sk_buff *skb, __u32 inbound)
 	kept->inbound = 0;
 	kept->key = s->key;
 	kept->inbound = inbound;
+	kept->rule = s->result.rule;
 	kept->epoch = s->epoch;
 	return 1;
 }

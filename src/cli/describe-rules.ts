@@ -3,13 +3,27 @@ import type { PortRange } from '../policy/port.ts';
 import { type Policy, type Rule, subjectText } from '../policy/rule.ts';
 
 /** The rules as understood, a line each; a bare suffix with an example of what it matches besides. */
-export function describeRules(policy: Policy, inbound?: readonly PortRange[]): string[] {
+export function describeRules(policy: Policy): string[] {
   return [
     ...policy.rules.map((rule) => `${rule.action} ${describeSubject(rule)}${describePorts(rule.ports)}`),
     policy.dns === 'strict'
       ? 'lookups: only of listed names; ports 53 and 853 of other hosts need a rule that names them'
       : 'lookups: of any name',
-    ...(inbound ? [`calls from outside: only${describePorts(inbound)}, and pings`] : []),
+  ];
+}
+
+/** What else was set, a sentence each; `status` shows them, too. */
+export function describeSettings(policy: Policy, inbound?: readonly PortRange[]): string[] {
+  const allowed = policy.rules
+    .filter(({ action }) => action === 'allow')
+    .map(({ ports }) => describePorts(ports));
+  const [ports = ''] = allowed;
+  return [
+    ...(ports !== '' && allowed.every((each) => each === ports)
+      ? [`rules allow only what goes${ports}`]
+      : []),
+    ...(policy.allowPrivateAnswers ? ['answers may point to private and other inward addresses'] : []),
+    ...(inbound ? [`replies to calls from outside: only${describePorts(inbound)}, and to pings`] : []),
   ];
 }
 

@@ -7,11 +7,13 @@ import type { Event } from '../flow/event.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { type Painter, PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
-import { describeRules } from './describe-rules.ts';
+import { describeRules, describeSettings } from './describe-rules.ts';
 import type { EnforceOptions } from './flags.ts';
 
 /** Events that wait for a slow reader of stdout. */
 const MAX_UNREAD_BYTES = 1 << 20;
+/** How long a reader of stdout may take to the last events when we end. */
+const LAST_WORDS_MS = 1_000;
 
 /** Runs in the foreground until a signal ends it: SIGINT and SIGTERM open, SIGUSR2 leaves all in force. */
 export async function runEnforce(options: EnforceOptions): Promise<number> {
@@ -19,6 +21,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const listener: Listener = { remark };
   const ending = untilSignal();
   for (const text of options.remarks) remark(text);
+  const settings = describeSettings(options.policy, options.inbound);
   if (options.netns) enterNamed(options.netns);
   const enforcer = await startEnforcer(
     {
@@ -28,12 +31,13 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
       policy: options.policy,
       resolvers: options.resolvers,
       ...(options.inbound && { inbound: options.inbound }),
+      settings,
       wait: options.wait,
       force: options.force,
     },
     listener,
   );
-  remark(describeRules(options.policy, options.inbound).join('\n'));
+  remark([...describeRules(options.policy), ...settings].join('\n'));
   const isTerminal = process.stdout.isTTY === true;
   const log = options.log ?? 'text';
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;
@@ -60,7 +64,22 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     throw thrown;
   }
   end(enforcer, await ending, remark);
+  await untilRead(LAST_WORDS_MS);
   return 0;
+}
+
+/* A reader that has stopped reading does not keep a process that is done; what it left unread is lost. */
+async function untilRead(limitMs: number): Promise<void> {
+  const { stdout } = process;
+  if (stdout.writableLength === 0) return;
+  await new Promise<void>((resolve) => {
+    const limit = setTimeout(resolve, limitMs);
+    stdout.write('', () => {
+      clearTimeout(limit);
+      resolve();
+    });
+  });
+  if (stdout.writableLength > 0) process.exit();
 }
 
 function readyLine({ inForce }: Enforcer): string {

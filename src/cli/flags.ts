@@ -61,7 +61,7 @@ export const FLAGS: readonly FlagSpec[] = [
     choices: DNS_MODES,
   },
   flag('allow-private-answers', 'boolean', '', 'let allowed names point to private addresses'),
-  flag('inbound', 'list', 'PORT', 'take new inbound flows on these ports only'),
+  flag('inbound', 'list', 'PORT', 'let replies out for new inbound flows on these local ports only'),
   flag('netns', 'value', 'NETNS', 'network namespace to work in: name, path or pid:N', ['enforce', 'doctor']),
   flag('audit', 'boolean', '', 'drop nothing, report what would be dropped'),
   flag('wait', 'boolean', '', 'wait for interfaces that are not there yet'),

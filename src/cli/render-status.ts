@@ -17,6 +17,7 @@ export function renderStatus(status: Status, others = ''): string {
     `  process    ${status.pid ?? 'none'}`,
     `  since      ${status.startedAt ?? 'unknown'}`,
     `  dns        ${status.dns ?? 'unknown'}, resolvers: ${status.resolvers.join(', ') || 'none'}`,
+    ...status.settings.map((text) => `  setting    ${text}`),
     'interfaces',
     ...status.interfaces.map((each) => `  ${pad(each.name)} ${describeInterface(each)}`),
     'rules',

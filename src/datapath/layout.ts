@@ -144,11 +144,13 @@ export const LAYOUT = {
     },
   },
   socket_flow: {
-    size: 48,
+    size: 56,
     fields: {
       key: [0, 40],
       epoch: [40, 4],
       inbound: [44, 4],
+      rule: [48, 4],
+      pad: [52, 4],
     },
   },
   inbound: {

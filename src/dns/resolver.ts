@@ -68,7 +68,7 @@ function malformed(text: string): UsageError {
 }
 
 /** Whether the resolver is on this host: 127/8 or ::1. */
-export function isLoopback({ addr16 }: Resolver): boolean {
+export function isLoopback({ addr16 }: { readonly addr16: Uint8Array }): boolean {
   const isZero = (from: number, to: number) => addr16.subarray(from, to).every((byte) => byte === 0);
   const isMapped = isZero(0, 10) && addr16[10] === 0xff && addr16[11] === 0xff;
   return isMapped ? addr16[12] === 127 : isZero(0, 15) && addr16[15] === 1;

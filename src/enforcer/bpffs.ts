@@ -11,12 +11,25 @@ const BPFFS = '/sys/fs/bpf';
  */
 export function provideBpffs(): void {
   if (isBpffs(BPFFS)) return;
-  if (isMountViewPrivate()) {
+  if (arePinsHidden()) {
     throw new UnsupportedError(
       `Cannot use "${BPFFS}": no bpffs is there, and in this private mount namespace ("ip netns exec" makes one) it would end with the process: use -netns=NAME or "nsenter --net=/run/netns/NAME" instead, or mount it on the host first`,
     );
   }
   mountBpffs(BPFFS);
+}
+
+/** For who looks for pins, or takes them away: what is hidden from us may be in force. Throws UnsupportedError. */
+export function requirePins(): void {
+  if (!arePinsHidden()) return;
+  throw new UnsupportedError(
+    `Cannot see what is in force: this private mount namespace ("ip netns exec" makes one) has no bpffs on "${BPFFS}": use "nsenter --net=/run/netns/NAME" instead`,
+  );
+}
+
+/** Whether the host may have a bpffs that is not to be seen from here. */
+export function arePinsHidden(): boolean {
+  return !isBpffs(BPFFS) && isMountViewPrivate();
 }
 
 /* Somebody on the way from process 1 to us has made a mount namespace of its own. */

@@ -5,7 +5,7 @@ import { activeEpoch } from '../datapath/policy-slot.ts';
 import { type MapSource, openPinnedMaps } from '../datapath/state.ts';
 import { encodeStruct } from '../datapath/struct.ts';
 import { RecordType } from '../dns/record-type.ts';
-import { parseResolver } from '../dns/resolver.ts';
+import { isLoopback, parseResolver } from '../dns/resolver.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { matchesName } from '../policy/name.ts';
@@ -114,6 +114,9 @@ function checkAddress({ state, record, rules }: InForce, target: Target, addr16:
   if (isResolverPort(record, target, addr16)) {
     return { verdict: 'allow', because: `${address} is a trusted resolver, and this its DNS port` };
   }
+  if (isLocal(state, record, addr16)) {
+    return { verdict: 'allow', because: `${address} is of this host: it leaves by no controlled interface` };
+  }
   const covering = [...rules.values()].filter(
     ({ who }) => who.kind === 'prefix' && contains(who.prefix, addr16),
   );
@@ -138,6 +141,11 @@ function checkAddress({ state, record, rules }: InForce, target: Target, addr16:
   if (other)
     return { verdict: 'deny', because: `${other.source} holds ${address}, but not ${portText(target)}` };
   return { verdict: 'deny', because: `no rule holds ${address}` };
+}
+
+function isLocal(state: MapSource, record: InstanceRecord, addr16: Uint8Array): boolean {
+  if (record.interfaces.some(({ name, enforces }) => name === 'lo' && enforces)) return false;
+  return isLoopback({ addr16 }) || state.map('own_addresses').get(addr16) !== undefined;
 }
 
 function isResolverPort(record: InstanceRecord, { port, l4Proto }: Target, addr16: Uint8Array): boolean {

@@ -1,4 +1,5 @@
 import { SystemError } from '../errors.ts';
+import { requirePins } from './bpffs.ts';
 import { RunDir } from './run-dir.ts';
 import { type Removed, takeDown } from './takedown.ts';
 
@@ -23,6 +24,7 @@ export function cleanInstance(instance: string): Promise<Ended> {
 }
 
 async function endInstance(instance: string, signals: readonly NodeJS.Signals[]): Promise<Ended> {
+  requirePins();
   const run = new RunDir(instance);
   const pid = run.runningPid();
   if (pid !== undefined) await endProcess(run, pid, signals);

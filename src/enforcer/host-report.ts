@@ -9,6 +9,7 @@ import { isBpffs } from '../libbpf/mount.ts';
 import { BpfProgram } from '../libbpf/program.ts';
 import { type Link, listLinks } from '../netlink/links.ts';
 import { listUdpSockets } from '../netlink/sock-diag.ts';
+import { arePinsHidden } from './bpffs.ts';
 import { isWayOut } from './interfaces.ts';
 import { netnsInode } from './netns.ts';
 import { findCgroup2 } from './process-hooks.ts';
@@ -54,18 +55,24 @@ function examineKernel(): Finding[] {
     if (!(thrown instanceof UnsupportedError || thrown instanceof SystemError)) throw thrown;
     add('missing', `bpf: ${thrown.message}`);
   }
-  add(
-    isBpffs('/sys/fs/bpf') || isRoot ? 'ok' : 'missing',
-    isBpffs('/sys/fs/bpf')
-      ? 'bpffs on /sys/fs/bpf'
-      : 'bpffs is not mounted on /sys/fs/bpf: it will be at the start',
-  );
+  add(...examineBpffs(isRoot));
   const cgroup = findCgroup2(readFileSync('/proc/self/mounts', 'utf8'));
   add(
     cgroup ? 'ok' : 'note',
     cgroup ? `cgroup2 on ${cgroup}` : 'cgroup2 is not mounted: events will not name the process',
   );
   return findings;
+}
+
+function examineBpffs(isRoot: boolean): [Finding['level'], string] {
+  if (isBpffs('/sys/fs/bpf')) return ['ok', 'bpffs on /sys/fs/bpf'];
+  if (arePinsHidden()) {
+    return [
+      'missing',
+      'bpffs: this private mount namespace ("ip netns exec" makes one) hides that of the host',
+    ];
+  }
+  return [isRoot ? 'ok' : 'missing', 'bpffs is not mounted on /sys/fs/bpf: it will be at the start'];
 }
 
 function examineResolvers(): Finding[] {

@@ -12,6 +12,8 @@ export interface EnforceOptions {
   readonly policy: Policy;
   /** Local ports on which new inbound flows are taken; absent = on all. */
   readonly inbound?: readonly PortRange[];
+  /** Sentences on what was set besides rules, for `status`. */
+  readonly settings: readonly string[];
   /** Empty = those that the host uses. */
   readonly resolvers: readonly Resolver[];
   /** Interfaces that are not there yet are waited for. */

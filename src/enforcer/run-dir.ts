@@ -50,6 +50,8 @@ export interface InstanceRecord {
   readonly dns: 'open' | 'strict';
   readonly audit: boolean;
   readonly resolvers: readonly string[];
+  /** Sentences on what else was set, as the start said them. */
+  readonly settings: readonly string[];
 }
 
 /** The files of one instance below /run/l7egg. */

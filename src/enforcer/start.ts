@@ -167,6 +167,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       dns: options.policy.dns,
       audit: options.policy.audit,
       resolvers: resolvers.map(formatResolver),
+      settings: options.settings,
     });
     setResolvers(state, resolvers);
     setOwnAddresses(state, ownAddresses());

@@ -6,6 +6,7 @@ import { readField, readWide } from '../datapath/struct.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import type { Direction } from '../libbpf/link.ts';
+import { requirePins } from './bpffs.ts';
 import { hooksInForce } from './in-force.ts';
 import { type InstanceRecord, RunDir } from './run-dir.ts';
 
@@ -45,6 +46,8 @@ export interface Status {
   readonly dns: 'open' | 'strict' | undefined;
   readonly audit: boolean;
   readonly resolvers: readonly string[];
+  /** Sentences on what else was set. */
+  readonly settings: readonly string[];
   readonly interfaces: readonly InterfaceStatus[];
   readonly rules: readonly RuleStatus[];
   readonly learned: readonly LearnedStatus[];
@@ -53,6 +56,7 @@ export interface Status {
 
 /** Reads what is in force from the kernel; no process is asked. Throws UnsupportedError, SystemError. */
 export function readStatus(instance: string): Status {
+  requirePins();
   const run = new RunDir(instance);
   const pins = new Pins(instance);
   const pid = run.runningPid();
@@ -61,7 +65,7 @@ export function readStatus(instance: string): Status {
   const record = run.readRecord(activeEpoch(state));
   const control = state.map('control').get(ONLY);
   const isReady = control !== undefined && readField(control, 'control', 'ready') === 1;
-  const interfaces = record ? readInterfaces(record, pins) : [];
+  const interfaces = record ? readInterfaces(record, pins) : readUnrecorded(pins);
   const enforced = interfaces.filter((each) => each.enforces && each.ifindex !== 0);
   const names = new Map(record?.rules.map(({ id, source }) => [id, source]));
   const now = Number(bootTimeNs() / 1_000_000_000n);
@@ -73,6 +77,7 @@ export function readStatus(instance: string): Status {
     dns: record?.dns,
     audit: record?.audit ?? false,
     resolvers: record?.resolvers ?? [],
+    settings: record?.settings ?? [],
     interfaces,
     rules: (record?.rules ?? []).map(({ id, source }) => {
       const key = Buffer.alloc(4);
@@ -111,11 +116,21 @@ function nothingInForce(instance: string, pid: number | undefined): Status {
     dns: undefined,
     audit: false,
     resolvers: [],
+    settings: [],
     interfaces: [],
     rules: [],
     learned: [],
     counters: {},
   };
+}
+
+/* The record is lost: what is pinned is in force all the same. */
+function readUnrecorded(pins: Pins): InterfaceStatus[] {
+  const hooks = hooksInForce(pins, undefined);
+  return [...new Set(hooks.map(({ ifindex }) => ifindex))].map((ifindex) => {
+    const directions = hooks.filter((hook) => hook.ifindex === ifindex).map(({ direction }) => direction);
+    return { name: `number ${ifindex}`, ifindex, learns: true, enforces: true, hooks: directions };
+  });
 }
 
 function readInterfaces(record: InstanceRecord, pins: Pins): InterfaceStatus[] {
