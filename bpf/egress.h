@@ -139,7 +139,7 @@ __noinline int judge_query(struct __sk_buff *skb, __u32 with_l2)
 			return TC_ACT_SHOT;
 		return send_up(skb);
 	}
-	return refuse(skb, with_l2);
+	return is_tcp(&s->pkt) ? reset_both_ends(skb, with_l2) : refuse(skb, with_l2);
 }
 
 static __always_inline int allow_flow(struct __sk_buff *skb, struct scratch *s)

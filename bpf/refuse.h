@@ -310,6 +310,89 @@ __noinline int refuse(struct __sk_buff *skb, __u32 with_l2)
 	return failed ? TC_ACT_SHOT : send_up(skb);
 }
 
+#define TCP_CHECK_OFFSET 16
+
+/* The sum of the pseudo header for a TCP segment of `length` bytes, as it stands in a segment whose checksum the
+ * device is to fill in (CHECKSUM_PARTIAL). The same for both ways.
+ */
+static __always_inline __u16 pseudo_sum(struct packet *pkt, __u32 length)
+{
+	struct {
+		struct addr source, destination;
+		__u32 length_be, next_be;
+	} pseudo;
+	__s64 sum;
+
+	if (pkt->family == 4) {
+		struct {
+			__u32 source, destination, proto_length_be;
+		} short_pseudo;
+
+		short_pseudo.source = pkt->source.words_be[3];
+		short_pseudo.destination = pkt->destination.words_be[3];
+		short_pseudo.proto_length_be = bpf_htonl(IPPROTO_TCP << 16 | length);
+		sum = bpf_csum_diff(NULL, 0, (__be32 *)&short_pseudo, sizeof(short_pseudo), 0);
+	} else {
+		copy_addr(&pseudo.source, &pkt->source);
+		copy_addr(&pseudo.destination, &pkt->destination);
+		pseudo.length_be = bpf_htonl(length);
+		pseudo.next_be = bpf_htonl(IPPROTO_TCP);
+		sum = bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
+	}
+	return ~fold(sum);
+}
+
+/* The scratch packet as its other end would send it. */
+static __always_inline void turn_round(struct packet *pkt)
+{
+	struct addr from;
+	__u16 port_be = pkt->source_port_be;
+	__u32 sequence = pkt->sequence;
+
+	copy_addr(&from, &pkt->source);
+	copy_addr(&pkt->source, &pkt->destination);
+	copy_addr(&pkt->destination, &from);
+	pkt->source_port_be = pkt->destination_port_be;
+	pkt->destination_port_be = port_be;
+	pkt->sequence = pkt->acknowledged;
+	pkt->acknowledged = sequence;
+}
+
+/* Refuses a lookup over TCP: the client is reset, and so is the resolver, whose end of the connection would
+ * stay until it times out, and with it one of its few places for such.
+ */
+__noinline int reset_both_ends(struct __sk_buff *skb, __u32 with_l2)
+{
+	struct scratch *s = get_scratch();
+	__u32 plain, is_partial = 0;
+	struct packet *pkt;
+	__u16 check;
+
+	if (!s)
+		return TC_ACT_SHOT;
+	pkt = &s->pkt;
+	plain = pkt->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	/* Where the device fills in the checksum, it does so behind headers of the length that they had. */
+	if (!(pkt->tcp_flags & TCP_ACK) || pkt->tcp_flags & (TCP_SYN | TCP_RST) ||
+	    pkt->l4_offset - pkt->l3_offset != plain ||
+	    bpf_skb_load_bytes(skb, pkt->l4_offset + TCP_CHECK_OFFSET, &check, sizeof(check)))
+		return refuse(skb, with_l2);
+	is_partial = check == pseudo_sum(pkt, pkt->l3_end - pkt->l4_offset);
+	count(COUNT_REFUSED);
+	if (pkt->family == 4 ? reset_ipv4(skb, with_l2) : reset_ipv6(skb, with_l2))
+		return TC_ACT_SHOT;
+	count(COUNT_REPLIES);
+	bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
+	turn_round(pkt);
+	if (pkt->family == 4 ? reset_ipv4(skb, with_l2) : reset_ipv6(skb, with_l2))
+		return TC_ACT_SHOT;
+	check = pseudo_sum(pkt, sizeof(struct tcphdr));
+	if (is_partial && bpf_skb_store_bytes(skb, pkt->l4_offset + TCP_CHECK_OFFSET, &check,
+					      sizeof(check), 0))
+		return TC_ACT_SHOT;
+	return TC_ACT_UNSPEC;
+}
+
 /* Answers the query in the scratch message NXDOMAIN, without a SOA so that nothing is cached. */
 __noinline int answer_nxdomain(struct __sk_buff *skb, __u32 with_l2)
 {

@@ -9,6 +9,7 @@ import { addressRecords, type DnsRecord } from '../lab/records.ts';
 import { startBind } from '../lab/resolvers.ts';
 import { startTcpEcho, startUdpEcho, startWeb } from '../lab/servers.ts';
 import { createLab, type Lab, RESOLVERS } from '../lab/topology.ts';
+import { until } from '../lab/wait.ts';
 import { type RunningEnforcer, startEnforcer } from './enforcer.ts';
 import { openEchoFlow } from './learning-flow.ts';
 import { distinctRecords, isAtOnce, isRefused, passes, passesSoon, webAddress } from './learning-lab.ts';
@@ -112,6 +113,14 @@ describe('-dns=strict', () => {
       assert.notEqual(code, 0);
       return ms;
     });
+    assert.deepEqual(digShort(lab.host, SERVER.v4, ['+tcp', 'www.listed.example']), [webAddress(1).v4]);
+  });
+  test('lookups refused over TCP leave no connection at the resolver', async () => {
+    for (const over of [SERVER.v4, SERVER.v6]) {
+      for (let round = 0; round < 5; round++) dig(lab.host, over, ['+tcp', '+tries=1', `free${round}.test`]);
+    }
+    const held = () => lab.dns.must('ss', ['-Htn', 'state', 'established', 'sport = :53']).trim();
+    await until(() => held() === '', { limitMs: 2_000, what: 'the resolver to drop its connections' });
     assert.deepEqual(digShort(lab.host, SERVER.v4, ['+tcp', 'www.listed.example']), [webAddress(1).v4]);
   });
   for (const name of LISTED.slice(0, 3)) {
