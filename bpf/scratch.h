@@ -184,7 +184,10 @@ static __always_inline void note_clock_gap(struct scratch *s)
 	struct clock_gap *gap = bpf_map_lookup_elem(&clock_gaps, &zero);
 	__u64 ns = boot_ns(s) - bpf_ktime_get_coarse_ns();
 
-	if (!gap || (gap->is_known && ns - gap->ns + CLOCK_SLACK_NS < 2 * CLOCK_SLACK_NS))
+	/* The least is the truest, for the coarse clock lags by up to a tick: what it gives is never in the future,
+	 * and an answer never later than what follows from it. Much more is a suspend.
+	 */
+	if (!gap || (gap->is_known && ns - gap->ns < CLOCK_SLACK_NS))
 		return;
 	gap->ns = ns;
 	gap->is_known = 1;
