@@ -62,10 +62,27 @@ describe('first packet', () => {
     );
   };
 
+  /* Answers are stamped by a cheaper clock than packets: it must never be ahead. */
+  const assertToldInOrder = () => {
+    const learnedAt = new Map<string, string>();
+    const early: string[] = [];
+    let flows = 0;
+    for (const { ts, reason, addresses = [], kind, dst = '' } of enforcer.events()) {
+      if (reason === 'learned') for (const address of addresses) learnedAt.set(address, ts);
+      const at = learnedAt.get(dst);
+      if (kind !== 'flow' || at === undefined) continue;
+      flows += 1;
+      if (ts < at) early.push(`${dst} at ${ts}, learned at ${at}`);
+    }
+    assert.ok(flows > COUNT / 2, `${flows} flows`);
+    assert.deepEqual(early, []);
+  };
+
   test(`${COUNT} names over IPv6, ${MAX_FRESH_V4} over IPv4: none is lost`, async () => {
     await enforce();
     await assertNoneLost({ ...LOAD, ...V6 });
     await assertNoneLost({ ...LOAD, ...V4, resolver: SERVER.v6 });
+    assertToldInOrder();
   });
 
   test('none is lost when the enforcer was killed, and what was blocked stays so', async () => {
