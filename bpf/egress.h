@@ -180,7 +180,7 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	struct control *c = get_control();
 	struct scratch *s;
 	struct packet *pkt;
-	int parsed, verdict, socket;
+	int parsed, verdict, socket, to_resolver;
 
 	if (!c) /* fail closed: without control there is no policy */
 		return TC_ACT_SHOT;
@@ -201,7 +201,11 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 		return deny(skb, with_l2);
 	}
 	set_flow_key(&s->key, pkt, policy);
-	socket = match_socket(skb, s);
+	to_resolver = !pkt->is_later_fragment && (pkt->l4_proto == IPPROTO_UDP || is_tcp(pkt)) &&
+		      is_resolver(&c->slots[s->slot & 1], &pkt->destination,
+				  pkt->destination_port_be, policy);
+	/* Names are judged in every packet, also of a connection from before its other end was trusted. */
+	socket = to_resolver ? SOCKET_NONE : match_socket(skb, s);
 	if (socket == SOCKET_FLOW)
 		return PASS;
 	if (socket == SOCKET_ENDING) {
@@ -210,9 +214,7 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	}
 	if (is_link_upkeep(skb, s))
 		return PASS;
-	if (!pkt->is_later_fragment && (pkt->l4_proto == IPPROTO_UDP || is_tcp(pkt)) &&
-	    is_resolver(&c->slots[s->slot & 1], &pkt->destination, pkt->destination_port_be,
-			policy)) {
+	if (to_resolver) {
 		verdict = judge_query(skb, with_l2);
 		if (verdict == PASS && pkt->is_fragment)
 			admit_fragments(pkt, policy);
