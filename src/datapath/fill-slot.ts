@@ -13,6 +13,7 @@ const ADDR = LAYOUT.addr.size;
 /** What prefix lengths count in front of the text of a name, and of an address. */
 const POLICY_BITS = 16;
 const POLICY_AND_PAD_BITS = 32;
+const WORD_BYTES = 4;
 
 /**
  * Puts a compiled policy into a slot that is not in force: fresh inner maps, which no program reads yet.
@@ -122,7 +123,11 @@ function fillSets(sets: readonly (readonly number[])[]): Promise<BpfMap> {
 function fillPrefixes({ policyId, prefixes: { prefixes } }: CompiledPolicy): Promise<BpfMap> {
   const { addrs, bits, allowSet, denySet } = prefixes;
   const keys = new StructArray('prefix_key', bits.length);
-  keys.fill('prefix_bits', (index) => POLICY_AND_PAD_BITS + (bits[index] ?? 0));
+  const words = wordsOf(keys.bytes);
+  const step = LAYOUT.prefix_key.size / WORD_BYTES;
+  for (let index = 0; index < bits.length; index++) {
+    words[index * step] = POLICY_AND_PAD_BITS + (bits[index] ?? 0); // prefix_bits comes first
+  }
   keys.fill('policy', () => policyId);
   copyAddresses(keys, addrs);
   return fillInner('prefixes', keys.bytes, encodeAddrRules(allowSet, denySet));
@@ -136,22 +141,32 @@ function fillHosts({ policyId, prefixes: { hosts } }: CompiledPolicy): Promise<B
   return fillInner('hosts', keys.bytes, encodeAddrRules(allowSet, denySet));
 }
 
-/* By words: subarray and set make an object for each of a million addresses. */
+/* By words, here and below: there may be a million, and a call or an object for each is what takes the time. */
 function copyAddresses(keys: StructArray<'prefix_key'> | StructArray<'host_key'>, addrs: Uint8Array): void {
-  const to = viewOf(keys.bytes);
-  const from = viewOf(addrs);
-  const step = keys.count > 0 ? keys.bytes.length / keys.count : 0;
-  let at = keys.at(0, 'addr');
-  for (let fromAt = 0; fromAt < keys.count * ADDR; fromAt += ADDR, at += step) {
-    for (let byte = 0; byte < ADDR; byte += 4) to.setUint32(at + byte, from.getUint32(fromAt + byte));
+  if (keys.count === 0) return;
+  const to = wordsOf(keys.bytes);
+  const from = wordsOf(addrs);
+  const step = keys.bytes.length / keys.count / WORD_BYTES;
+  const first = keys.at(0, 'addr') / WORD_BYTES;
+  for (let index = 0; index < keys.count; index++) {
+    const toAt = first + index * step;
+    const fromAt = (index * ADDR) / WORD_BYTES;
+    for (let word = 0; word < ADDR / WORD_BYTES; word++) to[toAt + word] = from[fromAt + word] ?? 0;
   }
 }
 
 function encodeAddrRules(allowSet: Uint32Array, denySet: Uint32Array): StructArray<'addr_rules'> {
   const values = new StructArray('addr_rules', allowSet.length);
-  values.fill('allow_set', (index) => allowSet[index] ?? 0);
-  values.fill('deny_set', (index) => denySet[index] ?? 0);
+  const words = wordsOf(values.bytes);
+  for (let index = 0; index < allowSet.length; index++) {
+    words[2 * index] = allowSet[index] ?? 0;
+    words[2 * index + 1] = denySet[index] ?? 0;
+  }
   return values;
+}
+
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / WORD_BYTES);
 }
 
 /* A fresh inner map with these entries. */
@@ -168,10 +183,6 @@ async function fillInner(
 /* Keys of a table whose rows count from 1: 0 is none. */
 function numbersTo(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, index) => index + 1);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function u32(value: number): Buffer<ArrayBuffer> {

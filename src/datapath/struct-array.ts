@@ -28,12 +28,6 @@ export class StructArray<S extends StructName> {
     const size = placeOf(this.#struct, field)[1];
     const step = LAYOUT[this.#struct].size;
     let at = this.at(0, field);
-    if (this.count > 0 && size === 4 && step % 4 === 0 && (this.bytes.byteOffset + at) % 4 === 0) {
-      // A table may have a million entries.
-      const words = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset + at);
-      for (let index = 0; index < this.count; index++) words[(index * step) / 4] = numberOf(index);
-      return;
-    }
     for (let index = 0; index < this.count; index++, at += step) {
       const value = numberOf(index);
       if (size === 1) this.#view.setUint8(at, value);
