@@ -13,7 +13,7 @@
 #define L7EGG_CONTRACT_H
 
 /* Stored with the pins. Raised when a kept map changes its shape. */
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 
 #define MAX_RULES 131072 /* of one policy; those of the one before it still have their counters */
 #define MAX_FLOWS 262144
@@ -32,7 +32,8 @@
 
 #define MAX_NAME 255	   /* wire bytes, RFC 1035 2.3.4, root label included */
 #define MAX_DNS_MESSAGE 4096 /* larger answers are left to user space */
-#define MAX_HELD 8	   /* rules that may hold one name or one address */
+#define MAX_HELD 8	   /* rules that may hold one name, or have a lease on one address */
+#define MAX_COVERING 32	   /* rules of one effect whose prefixes may cover one address */
 #define MAX_PATTERNS 8	   /* patterns tried for one name */
 #define MAX_PORTS 16	   /* port ranges of one rule */
 #define PATTERN_BYTES 256
@@ -64,16 +65,20 @@ struct name_rules {
 	__u32 flags; /* NAME_* */
 };
 #define NAME_ANCESTOR 1 /* is on the way to a listed name (strict DNS, NS/DS/...) */
-#define NAME_EXACT 2 /* a rule allows this very name */
+#define NAME_EXACT 2 /* a rule speaks of this very name, and does not deny it */
+#define NAME_LOOKUP 4 /* may be looked up under strict DNS, and teaches nothing */
 
 /* One pattern, reversed and lower-case; '*' = zero or more bytes of one label. */
 struct pattern {
 	__u32 rule;
-	__u8 deny; /* 1: a deny-name pattern */
+	__u8 effect; /* PATTERN_* */
 	__u8 deep; /* 1: one or more labels may stand before what is in reversed */
 	__u16 length; /* bytes used in reversed */
 	__u8 reversed[PATTERN_BYTES];
 };
+#define PATTERN_ALLOW 0
+#define PATTERN_DENY 1
+#define PATTERN_LOOKUP 2
 
 /* prefix_bits counts policy, pad and address: 32 + bits of the prefix (+96 for v4). */
 struct prefix_key {
@@ -96,7 +101,7 @@ struct addr_rules {
 };
 
 struct rule_set {
-	__u32 rules[MAX_HELD]; /* 0 = none */
+	__u32 rules[MAX_COVERING]; /* 0 = none */
 };
 
 /* l4_proto 0 = every protocol. For ICMP low..high are types, else ports. */
@@ -115,6 +120,7 @@ struct rule {
 	struct port_range ports[MAX_PORTS];
 };
 #define RULE_PRIVATE_ANSWERS 1 /* inward answers may be learned */
+#define RULE_AUDIT 2 /* lets pass what nothing else allows, and reports it as what would be refused */
 
 struct resolver_key {
 	struct addr addr;
@@ -343,6 +349,7 @@ enum reason {
 	REASON_INTERNAL = 19, /* a map or a scratch area could not be had */
 	REASON_OBSERVED = 20, /* answer to a name that no rule lists: explains, teaches nothing */
 	REASON_DNS_TYPE = 21, /* strict: a record type that no program needs, of a name listed by a wildcard */
+	REASON_AUDIT = 22, /* nothing but an audit rule lets it pass */
 };
 
 enum unparsed {

@@ -152,7 +152,7 @@ static __always_inline int allow_flow(struct __sk_buff *skb, struct scratch *s)
 	keep_flow(&s->key, rule, s->epoch);
 	if (is_tcp(&s->pkt))
 		keep_with_socket(skb, 0);
-	if (is_tcp(&s->pkt) && !is_first_tcp(&s->pkt))
+	if (is_tcp(&s->pkt) && !is_first_tcp(&s->pkt) && s->result.verdict == VERDICT_ALLOW)
 		s->result.reason = REASON_ESTABLISHED;
 	tell_flow(skb);
 	return PASS;
@@ -249,12 +249,12 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 		__u32 old_rule = s->result.rule;
 
 		judge_rules();
-		if (s->result.verdict != VERDICT_ALLOW && withdrawn) {
+		if (s->result.verdict == VERDICT_DENY && withdrawn) {
 			s->result.reason = withdrawn;
 			s->result.rule = old_rule;
 		}
 	}
-	if (s->result.verdict != VERDICT_ALLOW)
+	if (s->result.verdict == VERDICT_DENY)
 		return deny(skb, with_l2);
 	if (pkt->is_fragment)
 		admit_fragments(pkt, policy);

@@ -5,12 +5,19 @@
 
 #include "answer.h"
 
-/* The rule is in force and names protocol and port of the scratch packet. */
+enum cover {
+	COVERS_NOT,
+	COVERS,
+	COVERS_AUDIT, /* passes, and is reported */
+};
+
+/* Whether the rule is in force and names protocol and port of the scratch packet: an enum cover. */
 __noinline int rule_covers(__u32 rule_id)
 {
 	struct scratch *s = get_scratch();
 	struct packet *pkt;
 	struct rule *rule;
+	int covers;
 	__u16 port;
 
 	if (!s)
@@ -23,8 +30,9 @@ __noinline int rule_covers(__u32 rule_id)
 	port = pkt->l4_proto == IPPROTO_ICMP || pkt->l4_proto == IPPROTO_ICMPV6 ?
 		       pkt->icmp_type :
 		       bpf_ntohs(pkt->destination_port_be);
+	covers = rule->flags & RULE_AUDIT ? COVERS_AUDIT : COVERS;
 	if (rule->n_ports == 0)
-		return 1;
+		return covers;
 	for (int i = 0; i < MAX_PORTS; i++) {
 		struct port_range *range = &rule->ports[i];
 
@@ -33,12 +41,12 @@ __noinline int rule_covers(__u32 rule_id)
 		if (range->l4_proto && range->l4_proto != pkt->l4_proto)
 			continue;
 		if (port >= range->low && port <= range->high)
-			return 1;
+			return covers;
 	}
-	return 0;
+	return COVERS_NOT;
 }
 
-/* The first rule of the set that covers the scratch packet; 0 = none. */
+/* The first rule of the set that covers the scratch packet, 0 = none; audit rules are only noted. */
 __noinline int find_in_set(__u32 set_id)
 {
 	struct scratch *s = get_scratch();
@@ -51,13 +59,32 @@ __noinline int find_in_set(__u32 set_id)
 	set = inner ? bpf_map_lookup_elem(inner, &set_id) : NULL;
 	if (!set)
 		return 0;
-	for (int i = 0; i < MAX_HELD; i++) {
-		if (!set->rules[i])
+	for (int i = 0; i < MAX_COVERING; i++) {
+		__u32 rule = set->rules[i];
+		int covers;
+
+		if (!rule)
 			break;
-		if (rule_covers(set->rules[i]))
-			return set->rules[i];
+		covers = rule_covers(rule);
+		if (covers == COVERS)
+			return rule;
+		if (covers == COVERS_AUDIT)
+			s->audit_rule = rule;
 	}
 	return 0;
+}
+
+/* What nothing allows passes where an audit rule covers it. */
+static __always_inline int settle_audit(void)
+{
+	struct scratch *s = get_scratch();
+
+	if (s && s->audit_rule) {
+		s->result.rule = s->audit_rule;
+		s->result.verdict = VERDICT_WOULD_DENY;
+		s->result.reason = REASON_AUDIT;
+	}
+	return 1;
 }
 
 /* Judges the destination of the scratch packet anew, by rules and leases only, into s->result. */
@@ -69,6 +96,7 @@ __noinline int judge_rules(void)
 	struct host_key key = {};
 	struct leases *leases;
 	__u32 now, rule;
+	int covers;
 
 	if (!s)
 		return 0;
@@ -78,6 +106,7 @@ __noinline int judge_rules(void)
 	result->verdict = VERDICT_DENY;
 	result->reason = REASON_NO_RULE;
 	result->rule = 0;
+	s->audit_rule = 0;
 	if (found) {
 		if (found->deny_set) {
 			rule = find_in_set(found->deny_set);
@@ -101,7 +130,7 @@ __noinline int judge_rules(void)
 	copy_addr(&key.addr, &s->pkt.destination);
 	leases = bpf_map_lookup_elem(&learned, &key);
 	if (!leases)
-		return 1;
+		return settle_audit();
 	now = boot_seconds(s);
 	for (int i = 0; i < MAX_HELD; i++) {
 		__u64 held = leases->held[i];
@@ -114,16 +143,19 @@ __noinline int judge_rules(void)
 				result->reason = REASON_LEASE_ENDED;
 			continue;
 		}
-		if (rule_covers(rule)) {
+		covers = rule_covers(rule);
+		if (covers == COVERS) {
 			result->rule = rule;
 			result->verdict = VERDICT_ALLOW;
 			result->reason = REASON_RULE_NAME;
 			return 1;
 		}
-		if (find_rule(s->slot, rule))
+		if (covers == COVERS_AUDIT)
+			s->audit_rule = rule;
+		else if (find_rule(s->slot, rule))
 			result->reason = REASON_PORT;
 	}
-	return 1;
+	return settle_audit();
 }
 
 #endif

@@ -237,8 +237,10 @@ static long pattern_step(__u32 round, struct pattern_walk *walk)
 	}
 	if (s->at_pattern >= s->pattern.length &&
 	    (s->pattern.deep ? s->at_name < length : s->at_name >= length)) {
-		if (s->pattern.deny)
+		if (s->pattern.effect == PATTERN_DENY)
 			s->deny_rule = s->pattern.rule;
+		else if (s->pattern.effect == PATTERN_LOOKUP)
+			s->is_lookup = 1;
 		else
 			add_rule(s, s->pattern.rule);
 		goto next;
@@ -278,7 +280,7 @@ next:
 	return 0;
 }
 
-/* What the policy of this slot says of the name just read: rules, deny_rule, is_ancestor, is_exact,
+/* What the policy of this slot says of the name just read: rules, deny_rule, is_ancestor, is_exact, is_lookup,
  * is_listed. A name learned as a CNAME target is listed by the rules of its lease.
  */
 __noinline int match_name(void)
@@ -294,6 +296,7 @@ __noinline int match_name(void)
 	s->deny_rule = 0;
 	s->is_ancestor = 0;
 	s->is_exact = 0;
+	s->is_lookup = 0;
 	s->is_listed = 0;
 	inner = policy_map(&names, s->slot);
 	if (inner) {
@@ -307,6 +310,7 @@ __noinline int match_name(void)
 			s->deny_rule = found->deny_rule;
 			s->is_ancestor = found->flags & NAME_ANCESTOR;
 			s->is_exact = found->flags & NAME_EXACT;
+			s->is_lookup = found->flags & NAME_LOOKUP;
 			for (i = 0; i < MAX_HELD; i++)
 				if (found->rules[i])
 					add_rule(s, found->rules[i]);

@@ -104,12 +104,12 @@ __noinline int take_query(struct __sk_buff *skb, __u32 offset, __u32 n, __u32 po
 		result->reason = REASON_DNS_DENIED;
 		return QUERY_REFUSE;
 	}
-	if (policy_flags & POLICY_STRICT_DNS && !s->is_listed &&
+	if (policy_flags & POLICY_STRICT_DNS && !s->is_listed && !s->is_lookup &&
 	    !(s->is_ancestor && is_walk_type(s->qtype))) {
 		result->reason = REASON_DNS_STRICT;
 		return QUERY_REFUSE;
 	}
-	if (policy_flags & POLICY_STRICT_DNS && s->is_listed && !s->is_exact &&
+	if (policy_flags & POLICY_STRICT_DNS && (s->is_listed || s->is_lookup) && !s->is_exact &&
 	    !is_common_type(s->qtype)) {
 		result->reason = REASON_DNS_TYPE;
 		return QUERY_REFUSE;

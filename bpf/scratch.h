@@ -35,6 +35,7 @@ struct scratch {
 	struct packet pkt;
 	struct flow_key key;
 	struct verdict_result result;
+	__u32 audit_rule; /* of those that cover the destination; 0 = none */
 	__u64 boot_ns; /* see boot_ns() */
 	__u32 boot_seconds;
 
@@ -59,6 +60,7 @@ struct scratch {
 	__u32 deny_rule;
 	__u32 is_ancestor;
 	__u32 is_exact;
+	__u32 is_lookup;
 	__u32 is_listed;
 
 	/* Pattern matching. */

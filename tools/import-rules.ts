@@ -2,13 +2,24 @@ import { builtinModules } from 'node:module';
 import { posix } from 'node:path';
 
 const LEAVES = ['errors', 'scope'];
-const FIRST_FLOOR = [...LEAVES, 'policy', 'dns', 'flow', 'libbpf', 'netlink', 'control', 'metrics'];
+const FIRST_FLOOR = [
+  ...LEAVES,
+  'policy',
+  'formats',
+  'dns',
+  'flow',
+  'libbpf',
+  'netlink',
+  'control',
+  'metrics',
+];
 
 /** What a room may import besides itself: rooms, or one file of a room. A file right in src/ is a room. */
 const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['errors', []],
   ['scope', []],
   ['policy', LEAVES],
+  ['formats', [...LEAVES, 'policy']],
   ['dns', [...LEAVES, 'policy/prefix']],
   ['flow', [...LEAVES, 'policy/prefix']],
   ['libbpf', LEAVES],
@@ -23,7 +34,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Rooms that see bytes and data only. */
-const PURE = ['errors', 'scope', 'policy', 'dns', 'flow'];
+const PURE = ['errors', 'scope', 'policy', 'formats', 'dns', 'flow'];
 
 /** Packages that only one room may touch. */
 const OWNED_PACKAGES: ReadonlyMap<string, string> = new Map([['koffi', 'libbpf']]);

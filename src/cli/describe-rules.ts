@@ -1,11 +1,13 @@
 import { alsoMatches } from '../policy/name.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { PortRange } from '../policy/port.ts';
-import { type Policy, type Rule, subjectText } from '../policy/rule.ts';
+import type { Rule } from '../policy/rule.ts';
+import { whoText } from '../policy/who.ts';
 
 /** The rules as understood, a line each; a bare suffix with an example of what it matches besides. */
 export function describeRules(policy: Policy): string[] {
   return [
-    ...policy.rules.map((rule) => `${rule.action} ${describeSubject(rule)}${describePorts(rule.ports)}`),
+    ...policy.rules.map((rule) => `${rule.action} ${describeWho(rule)}${describePorts(rule.ports)}`),
     policy.dns === 'strict'
       ? 'lookups: only of listed names; ports 53 and 853 of other hosts need a rule that names them'
       : 'lookups: of any name',
@@ -27,16 +29,19 @@ export function describeSettings(policy: Policy, inbound?: readonly PortRange[])
   ];
 }
 
-function describeSubject(rule: Rule): string {
-  const text = subjectText(rule.who);
+function describeWho(rule: Rule): string {
+  const text = whoText(rule.who);
   switch (rule.who.kind) {
+    case 'any':
+      return 'every address';
     case 'prefix':
-      return text;
+      return text.replaceAll('!', ' but not ');
     case 'exact':
       return `the name ${text}`;
     case 'pattern':
       return `names like ${text}`;
     case 'suffix': {
+      if (rule.who.suffix === '') return 'every name';
       const example = alsoMatches(rule.who.suffix);
       return `names that end in "${text}"${example === undefined ? '' : `, which is also ${example}`}`;
     }

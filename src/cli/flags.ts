@@ -1,8 +1,9 @@
 import { parseResolver, type Resolver } from '../dns/resolver.ts';
 import type { Netns } from '../enforcer/netns.ts';
 import { UsageError } from '../errors.ts';
+import { parseFlagRules } from '../policy/flag-rules.ts';
+import type { Policy } from '../policy/policy.ts';
 import { mergePorts, type PortRange, parsePort } from '../policy/port.ts';
-import { buildPolicy, type Policy } from '../policy/rule.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { type FlagShape, type Normalised, suggest } from './normalise.ts';
 
@@ -196,18 +197,21 @@ function checkFlags(command: Command, values: Values): void {
 function parseEnforce(instance: string, values: Values): EnforceOptions {
   const list = (name: string): readonly string[] => values.get(name) ?? [];
   const isOn = (name: string): boolean => list(name)[0] === 'true';
-  const { policy, remarks } = buildPolicy({
+  const { rules, remarks } = parseFlagRules({
     cidr: list('cidr'),
     denyCidr: list('deny-cidr'),
     cn: list('cn'),
     name: list('name'),
     denyName: list('deny-name'),
     port: list('port'),
+  });
+  const policy: Policy = {
+    rules,
     dns: DNS_MODES.find((mode) => mode === list('dns')[0]) ?? 'open',
     audit: isOn('audit'),
     allowPrivateAnswers: isOn('allow-private-answers'),
     noInbound: false,
-  });
+  };
   if (!policy.audit && !policy.rules.some((rule) => rule.action === 'allow')) {
     throw new UsageError('nothing would be allowed: give at least one of -cidr, -cn and -name, or -audit');
   }

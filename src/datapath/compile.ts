@@ -1,8 +1,10 @@
 import { UsageError } from '../errors.ts';
 import { compileNames, type NumberedRule } from '../policy/compile-names.ts';
 import { compilePrefixes } from '../policy/compile-prefixes.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { PortRange } from '../policy/port.ts';
-import { canonicalRule, type Policy, portsInForce, type Rule } from '../policy/rule.ts';
+import { canonicalRule, portsInForce, type Rule, takesLeases } from '../policy/rule.ts';
+import { isByAddress } from '../policy/who.ts';
 import type { CompiledPolicy, CompiledRule, Shares } from './compiled-policy.ts';
 import { LIMITS } from './layout.ts';
 import { placeShares } from './lease-shares.ts';
@@ -53,7 +55,7 @@ export function compilePolicy(
     prefixes: compilePrefixes(rules),
     strictDns: policy.dns === 'strict',
     audit: policy.audit,
-    denyNames: rules.some(({ rule }) => rule.action === 'deny' && rule.who.kind !== 'prefix'),
+    denyNames: rules.some(({ rule }) => rule.action === 'deny' && !isByAddress(rule.who)),
     ...(inboundPorts && { inboundPorts }),
     dnsPorts,
     nextRuleId,
@@ -66,10 +68,9 @@ export function compilePolicy(
  * stand for many names. A flood under one of them takes from its own share only.
  */
 function shareLeases(policy: Policy, rules: readonly NumberedRule[], before: Shares): CompiledRule[] {
-  const takesLeases = ({ rule }: NumberedRule) => rule.action === 'allow' && rule.who.kind !== 'prefix';
   const isExact = ({ rule }: NumberedRule) => rule.who.kind === 'exact';
-  const exact = rules.filter((rule) => takesLeases(rule) && isExact(rule)).length;
-  const wide = rules.filter((rule) => takesLeases(rule) && !isExact(rule)).length;
+  const exact = rules.filter((rule) => takesLeases(rule.rule) && isExact(rule)).length;
+  const wide = rules.filter((rule) => takesLeases(rule.rule) && !isExact(rule)).length;
   const exactShare = Math.min(
     EXACT_SHARE,
     Math.floor(LIMITS.MAX_LEASE_RECORDS / (wide ? 2 : 1) / Math.max(1, exact)),
@@ -84,7 +85,8 @@ function shareLeases(policy: Policy, rules: readonly NumberedRule[], before: Sha
     id: numbered.id,
     ports: portsInForce(numbered.rule, policy.dns),
     privateAnswers: policy.allowPrivateAnswers,
-    ringLength: !takesLeases(numbered) ? 0 : isExact(numbered) ? exactShare : wideShare,
+    audit: numbered.rule.action === 'audit',
+    ringLength: !takesLeases(numbered.rule) ? 0 : isExact(numbered) ? exactShare : wideShare,
   }));
   return placeShares(lengths, before);
 }

@@ -16,6 +16,8 @@ export interface CompiledRule extends Share {
   readonly id: number;
   readonly ports: readonly PortRange[];
   readonly privateAnswers: boolean;
+  /** What passes by it is reported as what would be refused. */
+  readonly audit: boolean;
 }
 
 /** What `applyPolicy` writes into a slot: numbers and bytes only. */

@@ -55,7 +55,7 @@ async function fillRules(rules: readonly CompiledRule[]): Promise<BpfMap> {
   values.fill('ring_base', (index) => rules[index]?.ringBase ?? 0);
   values.fill('ring_length', (index) => rules[index]?.ringLength ?? 0);
   values.fill('n_ports', (index) => rules[index]?.ports.length ?? 0);
-  values.fill('flags', (index) => (rules[index]?.privateAnswers ? LIMITS.RULE_PRIVATE_ANSWERS : 0));
+  values.fill('flags', (index) => flagsOf(rules[index]));
   rules.forEach(({ ports }, index) => {
     let at = values.at(index, 'ports');
     for (const { low, high, l4Proto } of ports) {
@@ -70,9 +70,13 @@ async function fillRules(rules: readonly CompiledRule[]): Promise<BpfMap> {
   );
 }
 
+function flagsOf(rule: CompiledRule | undefined): number {
+  return (rule?.privateAnswers ? LIMITS.RULE_PRIVATE_ANSWERS : 0) | (rule?.audit ? LIMITS.RULE_AUDIT : 0);
+}
+
 /* Not a rule of egress: it names the local ports on which calls from outside are taken. */
 function inboundRule(ports: readonly PortRange[]): CompiledRule {
-  return { id: LIMITS.INBOUND_RULE, ports, privateAnswers: false, ringBase: 0, ringLength: 0 };
+  return { id: LIMITS.INBOUND_RULE, ports, privateAnswers: false, audit: false, ringBase: 0, ringLength: 0 };
 }
 
 function fillPolicies(policy: CompiledPolicy): Promise<BpfMap> {
@@ -99,15 +103,23 @@ function fillNames({ policyId, names: { entries } }: CompiledPolicy): Promise<Bp
   values.fill(
     'flags',
     (index) =>
-      (entries[index]?.ancestor ? LIMITS.NAME_ANCESTOR : 0) | (entries[index]?.exact ? LIMITS.NAME_EXACT : 0),
+      (entries[index]?.ancestor ? LIMITS.NAME_ANCESTOR : 0) |
+      (entries[index]?.exact ? LIMITS.NAME_EXACT : 0) |
+      (entries[index]?.lookup ? LIMITS.NAME_LOOKUP : 0),
   );
   return fillInner('names', keys.bytes, values);
 }
 
+const PATTERN_EFFECTS = {
+  allow: LIMITS.PATTERN_ALLOW,
+  deny: LIMITS.PATTERN_DENY,
+  lookup: LIMITS.PATTERN_LOOKUP,
+} as const;
+
 function fillPatterns({ names: { patterns } }: CompiledPolicy): Promise<BpfMap> {
   const values = new StructArray('pattern', patterns.length);
   values.fill('rule', (index) => patterns[index]?.ruleId ?? 0);
-  values.fill('deny', (index) => (patterns[index]?.deny ? 1 : 0));
+  values.fill('effect', (index) => PATTERN_EFFECTS[patterns[index]?.effect ?? 'allow']);
   values.fill('deep', (index) => (patterns[index]?.deep ? 1 : 0));
   values.fill('length', (index) => patterns[index]?.reversed.length ?? 0);
   values.fillText('reversed', (index) => patterns[index]?.reversed ?? '');

@@ -30,7 +30,7 @@ export const LAYOUT = {
     size: 264,
     fields: {
       rule: [0, 4],
-      deny: [4, 1],
+      effect: [4, 1],
       deep: [5, 1],
       length: [6, 2],
       reversed: [8, 256],
@@ -61,9 +61,9 @@ export const LAYOUT = {
     },
   },
   rule_set: {
-    size: 32,
+    size: 128,
     fields: {
-      rules: [0, 32],
+      rules: [0, 128],
     },
   },
   port_range: {
@@ -390,6 +390,7 @@ export const ENUMS = {
     REASON_INTERNAL: 19,
     REASON_OBSERVED: 20,
     REASON_DNS_TYPE: 21,
+    REASON_AUDIT: 22,
   },
   unparsed: {
     UNPARSED_SPLIT: 1,
@@ -430,7 +431,7 @@ export const ENUMS = {
 
 /** The sizes and flags that bpf/contract.h defines. */
 export const LIMITS = {
-  LAYOUT_VERSION: 2,
+  LAYOUT_VERSION: 3,
   MAX_RULES: 131072,
   MAX_FLOWS: 262144,
   MAX_INBOUND: 65536,
@@ -448,12 +449,18 @@ export const LIMITS = {
   MAX_NAME: 255,
   MAX_DNS_MESSAGE: 4096,
   MAX_HELD: 8,
+  MAX_COVERING: 32,
   MAX_PATTERNS: 8,
   MAX_PORTS: 16,
   PATTERN_BYTES: 256,
   NAME_ANCESTOR: 1,
   NAME_EXACT: 2,
+  NAME_LOOKUP: 4,
+  PATTERN_ALLOW: 0,
+  PATTERN_DENY: 1,
+  PATTERN_LOOKUP: 2,
   RULE_PRIVATE_ANSWERS: 1,
+  RULE_AUDIT: 2,
   POLICY_STRICT_DNS: 1,
   POLICY_AUDIT: 2,
   POLICY_DENY_NAMES: 4,

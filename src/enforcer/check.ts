@@ -8,11 +8,10 @@ import { RecordType } from '../dns/record-type.ts';
 import { isLoopback, parseResolver } from '../dns/resolver.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
-import { matchesName } from '../policy/name.ts';
 import { matchesPort } from '../policy/port.ts';
-import { contains } from '../policy/prefix.ts';
 import { parseCanonicalRule, portsInForce, type Rule } from '../policy/rule.ts';
 import type { Target } from '../policy/target.ts';
+import { holdsAddress, holdsName } from '../policy/who.ts';
 import { Asker } from './asker.ts';
 import { type InstanceRecord, RunDir } from './run-dir.ts';
 import { readStatus } from './status.ts';
@@ -53,7 +52,7 @@ export async function checkTarget(instance: string, target: Target): Promise<Ans
 
 async function checkName(inForce: InForce, target: Target, name: string): Promise<Answer> {
   const { rules, record } = inForce;
-  const listing = [...rules.values()].filter(({ who }) => who.kind !== 'prefix' && matchesName(who, name));
+  const listing = [...rules.values()].filter(({ who }) => holdsName(who, name));
   const denial = listing.find(({ action }) => action === 'deny');
   if (denial) return { verdict: 'deny', because: `${denial.source}: lookups of ${name} are refused` };
   const allowing = listing.find((rule) => hasPort(rule, target));
@@ -117,9 +116,7 @@ function checkAddress({ state, record, rules }: InForce, target: Target, addr16:
   if (isLocal(state, record, addr16)) {
     return { verdict: 'allow', because: `${address} is of this host: it leaves by no controlled interface` };
   }
-  const covering = [...rules.values()].filter(
-    ({ who }) => who.kind === 'prefix' && contains(who.prefix, addr16),
-  );
+  const covering = [...rules.values()].filter(({ who }) => holdsAddress(who, addr16));
   const denial = covering.find((rule) => rule.action === 'deny' && hasPort(rule, target));
   if (denial) return { verdict: 'deny', because: `${denial.source} denies ${address}` };
   const allowing = covering.find((rule) => rule.action === 'allow' && hasPort(rule, target));

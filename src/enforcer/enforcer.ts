@@ -15,6 +15,7 @@ import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
 import { type LinkEvent, watchLinks } from '../netlink/links.ts';
 import type { NumberedRule } from '../policy/compile-names.ts';
+import { letsPass } from '../policy/rule.ts';
 import type { Scope } from '../scope.ts';
 import { Asker } from './asker.ts';
 import { NameBook } from './book.ts';
@@ -222,7 +223,7 @@ export class Enforcer {
     const [resolver] = this.#resolvers;
     if (!resolver) return;
     const names = this.inForce.rules.flatMap(({ rule }) =>
-      rule.action === 'allow' && rule.who.kind === 'exact' ? [rule.who.name] : [],
+      letsPass(rule) && rule.who.kind === 'exact' ? [rule.who.name] : [],
     );
     for (let at = 0; at < names.length; at += RESOLVING) {
       await Promise.all(

@@ -7,7 +7,8 @@ import { RecordType } from '../dns/record-type.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import { decodeName } from '../dns/wire-name.ts';
 import type { NumberedRule } from '../policy/compile-names.ts';
-import { matchesName } from '../policy/name.ts';
+import { takesLeases } from '../policy/rule.ts';
+import { holdsName } from '../policy/who.ts';
 import type { Asker } from './asker.ts';
 
 const AGAIN_MS = 5_000;
@@ -85,9 +86,7 @@ export class Fallback {
   #rulesFor(name: string, fromKernel: readonly number[]): number[] {
     const matching = this.#context
       .rules()
-      .filter(
-        ({ rule }) => rule.action === 'allow' && rule.who.kind !== 'prefix' && matchesName(rule.who, name),
-      )
+      .filter(({ rule }) => takesLeases(rule) && holdsName(rule.who, name))
       .map(({ id }) => id);
     return matching.length > 0 ? matching : fromKernel.filter((id) => id !== 0);
   }

@@ -5,8 +5,9 @@ import { LockoutError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
 import { type DiagSocket, listTcpSockets, TcpState } from '../netlink/sock-diag.ts';
 import { judge } from '../policy/judge.ts';
+import type { Policy } from '../policy/policy.ts';
 import { matchesPort } from '../policy/port.ts';
-import type { Policy, Rule } from '../policy/rule.ts';
+import type { Rule } from '../policy/rule.ts';
 import { ancestors } from './ancestors.ts';
 import { Asker } from './asker.ts';
 import { findInbound } from './seed.ts';
@@ -50,19 +51,19 @@ async function isAllowed(
   socket: DiagSocket,
 ): Promise<boolean> {
   const attempt = { addr: socket.remote, l4Proto: TCP, port: socket.remotePort };
-  if (judge(policy, { ...attempt, names: [] }).verdict === 'allow') return true;
+  if (judge(policy, { ...attempt, names: [] }).verdict !== 'deny') return true;
   const [resolver] = resolvers;
   if (!resolver) return false;
   using asker = new Asker();
   const exact = policy.rules.flatMap(({ who, action }) =>
-    action === 'allow' && who.kind === 'exact' ? [who.name] : [],
+    action !== 'deny' && who.kind === 'exact' ? [who.name] : [],
   );
   const qtype = socket.family === 4 ? RecordType.a : RecordType.aaaa;
   for (const name of exact.slice(0, MAX_ASKED)) {
     const answer = await asker.ask(resolver, name, qtype);
     if (answer?.status !== 'learned') continue;
     const isPeer = answer.addresses.some(({ addr }) => Buffer.compare(addr, socket.remote) === 0);
-    if (isPeer && judge(policy, { ...attempt, names: [name] }).verdict === 'allow') return true;
+    if (isPeer && judge(policy, { ...attempt, names: [name] }).verdict !== 'deny') return true;
   }
   return false;
 }

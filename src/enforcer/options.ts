@@ -1,6 +1,6 @@
 import type { Resolver } from '../dns/resolver.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { PortRange } from '../policy/port.ts';
-import type { Policy } from '../policy/rule.ts';
 
 /** What the owner asked for. */
 export interface EnforceOptions {

@@ -25,6 +25,7 @@ export const REASONS = [
   'internal',
   'observed',
   'dns-type',
+  'audit',
 ] as const;
 
 /** Why a packet or a lookup was judged as it was. */

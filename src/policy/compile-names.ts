@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts';
 import { DEEP, type NameMatch } from './name.ts';
 import type { Rule } from './rule.ts';
+import { isByAddress } from './who.ts';
 
 /** A rule with the number by which the kernel knows it; never 0. */
 export interface NumberedRule {
@@ -12,7 +13,7 @@ export interface NumberedRule {
  * An entry of the trie on reversed names. `reversed` is latin1, exact names end in NUL; found is the
  * longest entry that begins reversed(name) + NUL, so it holds what the shorter ones hold.
  * `patternIndexes` are positions in `patterns`; `denyRuleId` 0 = none; `ancestor`: see `compileNames`;
- * `exact`: a rule allows this very name.
+ * `exact`: a rule speaks of this very name and does not deny it; `lookup`: it may be looked up, and teaches nothing.
  */
 export interface NameEntry {
   readonly reversed: string;
@@ -21,12 +22,13 @@ export interface NameEntry {
   readonly denyRuleId: number;
   readonly ancestor: boolean;
   readonly exact: boolean;
+  readonly lookup: boolean;
 }
 
 /** A pattern with at least one `*`, reversed; `deep`: one or more labels may stand before it (`**.`). */
 export interface ReversedPattern {
   readonly ruleId: number;
-  readonly deny: boolean;
+  readonly effect: 'allow' | 'deny' | 'lookup';
   readonly deep: boolean;
   readonly reversed: string;
 }
@@ -50,6 +52,7 @@ interface Draft {
   denyRuleId: number;
   ancestor: boolean;
   exact: boolean;
+  lookup: boolean;
 }
 
 /**
@@ -62,18 +65,20 @@ export function compileNames(rules: readonly NumberedRule[]): NameTable {
   const patterns: ReversedPattern[] = [];
   for (const { id, rule } of rules) {
     const { who } = rule;
-    if (who.kind === 'prefix') continue;
+    if (isByAddress(who)) continue;
     const deny = rule.action === 'deny';
     const draft = draftAt(drafts, entryKey(who));
     if (who.kind === 'pattern') {
       draft.patternIndexes.push(patterns.length);
       const deep = who.pattern.startsWith(DEEP);
       const shallow = deep ? who.pattern.slice(DEEP.length - 1) : who.pattern;
-      patterns.push({ ruleId: id, deny, deep, reversed: reverse(shallow) });
+      const effect = rule.action === 'audit' ? 'allow' : rule.action;
+      patterns.push({ ruleId: id, effect, deep, reversed: reverse(shallow) });
     } else if (deny) {
       draft.denyRuleId = id;
     } else {
-      draft.ruleIds.push(id);
+      if (rule.action === 'lookup') draft.lookup = true;
+      else draft.ruleIds.push(id);
       if (who.kind === 'exact') draft.exact = true;
     }
     if (!deny) markAncestors(drafts, who);
@@ -120,6 +125,7 @@ function draftAt(drafts: Map<string, Draft>, reversed: string): Draft {
     denyRuleId: 0,
     ancestor: false,
     exact: false,
+    lookup: false,
   };
   drafts.set(reversed, draft);
   return draft;
@@ -138,6 +144,7 @@ function inherit(entries: readonly Draft[], check: (entry: Draft) => void): void
       entry.ruleIds = merge(outer.ruleIds, entry.ruleIds);
       entry.patternIndexes = merge(outer.patternIndexes, entry.patternIndexes);
       if (entry.denyRuleId === 0) entry.denyRuleId = outer.denyRuleId;
+      entry.lookup ||= outer.lookup;
     }
     check(entry);
     stack.push(entry);

@@ -1,18 +1,26 @@
 import type { NumberedRule } from './compile-names.ts';
-import { MAPPED_BITS } from './prefix.ts';
+import { MAPPED_BITS, type Prefix, parsePrefix } from './prefix.ts';
 import { RuleSets } from './rule-sets.ts';
 import { ADDRESS_BYTES, IPV4_ROOT, sortPrefixes } from './sort-prefixes.ts';
 
 /**
  * Prefixes as parallel arrays, one position each: 16 bytes of address in the form of `Prefix.bytes`,
- * `bits` of 128, the id of the rule (never 0; a rule may have many), 1 in `deny` for a deny rule.
+ * `bits` of 128, the id of the rule (never 0; a rule may have many), and bits of `RowEffect`.
  */
 export interface PrefixRows {
   readonly addrs: Uint8Array;
   readonly bits: Uint8Array;
   readonly ruleIds: Uint32Array;
-  readonly deny: Uint8Array;
+  readonly effects: Uint8Array;
 }
+
+/** What a row does: 0 = the rule allows (or audits) the prefix. */
+export const RowEffect = {
+  /** The rule denies. */
+  deny: 1,
+  /** An exception: the rule, which speaks of a prefix around this one, does not speak of this one. */
+  except: 2,
+} as const;
 
 /** Addresses with the sets of the rules that cover each; a set is its index in `sets` + 1, 0 = none. */
 export interface HostEntries {
@@ -38,12 +46,21 @@ export interface PrefixTable {
 
 const HOST_BITS = 128;
 
-/** Compiles the prefix rules among `rules`; others are passed over. Throws UsageError as `compilePrefixTable`. */
+interface Row {
+  readonly id: number;
+  readonly prefix: Prefix;
+  readonly effect: number;
+}
+
+const EVERYTHING: readonly Prefix[] = ['0.0.0.0/0', '::/0'].map((text) => parsePrefix(text).prefix);
+
+/**
+ * Compiles the rules that speak of addresses among `rules`; others are passed over. Throws UsageError as
+ * `compilePrefixTable`.
+ */
 export function compilePrefixes(rules: readonly NumberedRule[]): PrefixTable {
   const sources = new Map(rules.map(({ id, rule }) => [id, rule.source]));
-  const found = rules.flatMap(({ id, rule: { who, action } }) =>
-    who.kind === 'prefix' ? [{ id, prefix: who.prefix, deny: action === 'deny' }] : [],
-  );
+  const found = rules.flatMap(rowsOf);
   const addrs = new Uint8Array(found.length * ADDRESS_BYTES);
   found.forEach(({ prefix }, row) => {
     addrs.set(prefix.bytes, row * ADDRESS_BYTES);
@@ -52,14 +69,22 @@ export function compilePrefixes(rules: readonly NumberedRule[]): PrefixTable {
     addrs,
     bits: Uint8Array.from(found, ({ prefix }) => prefix.bits),
     ruleIds: Uint32Array.from(found, ({ id }) => id),
-    deny: Uint8Array.from(found, ({ deny }) => (deny ? 1 : 0)),
+    effects: Uint8Array.from(found, ({ effect }) => effect),
   };
   return compilePrefixTable(rows, (id) => `"${sources.get(id) ?? id}"`);
 }
 
+function rowsOf({ id, rule: { who, action } }: NumberedRule): Row[] {
+  const effect = action === 'deny' ? RowEffect.deny : 0;
+  if (who.kind === 'any') return EVERYTHING.map((prefix) => ({ id, prefix, effect }));
+  if (who.kind !== 'prefix') return [];
+  const except = who.except.map((prefix) => ({ id, prefix, effect: effect | RowEffect.except }));
+  return [{ id, prefix: who.prefix, effect }, ...except];
+}
+
 /**
  * Compiles rows in any order, a million in about a second. `nameRule` names a rule in the UsageError
- * that is thrown where more than MAX_HELD rules of one action cover an address.
+ * that is thrown where more than MAX_COVERING rules of one effect cover an address.
  */
 export function compilePrefixTable(
   given: PrefixRows,
@@ -92,8 +117,12 @@ export function compilePrefixTable(
       last = row;
     }
     const ruleId = rows.ruleIds[row] ?? 0;
-    const held = rows.deny[row] === 1 ? entries.denySet : entries.allowSet;
-    if (ruleId !== 0) held[entries.count - 1] = sets.add(held[entries.count - 1] ?? 0, ruleId);
+    const effect = rows.effects[row] ?? 0;
+    const held = effect & RowEffect.deny ? entries.denySet : entries.allowSet;
+    const before = held[entries.count - 1] ?? 0;
+    if (ruleId === 0) continue; // the fence
+    held[entries.count - 1] =
+      effect & RowEffect.except ? sets.remove(before, ruleId) : sets.add(before, ruleId);
   }
   const { addrs, allowSet, denySet } = cut(hosts);
   return { sets: sets.lists, hosts: { addrs, allowSet, denySet }, prefixes: cut(prefixes) };
@@ -113,14 +142,14 @@ function fenceOffIpv4(rows: PrefixRows): PrefixRows {
     addrs: new Uint8Array((count + 1) * ADDRESS_BYTES),
     bits: new Uint8Array(count + 1),
     ruleIds: new Uint32Array(count + 1),
-    deny: new Uint8Array(count + 1),
+    effects: new Uint8Array(count + 1),
   };
   fenced.addrs.set(rows.addrs);
   fenced.addrs.set(IPV4_ROOT, count * ADDRESS_BYTES);
   fenced.bits.set(rows.bits);
   fenced.bits[count] = MAPPED_BITS;
   fenced.ruleIds.set(rows.ruleIds);
-  fenced.deny.set(rows.deny);
+  fenced.effects.set(rows.effects);
   return fenced;
 }
 

@@ -27,21 +27,48 @@ const PROTOCOLS: ReadonlyMap<string, number> = new Map([
   ['sctp', SCTP],
 ]);
 
-const LEGAL = '443, 443/tcp, 8000-8100/udp, 5000/sctp or icmp is legal';
+const TYPED: ReadonlyMap<string, number> = new Map([
+  ['icmp', ICMP],
+  ['icmpv6', ICMPV6],
+]);
+const MAX_TYPE = 255;
+
+const LEGAL = '443, 443/tcp, 8000-8100/udp, tcp, icmp, icmp:8, icmpv6:128 or proto:47 is legal';
 
 /**
- * Parses one value of `-port`: a port or a range with tcp, udp or sctp; without, tcp and udp are meant.
- * `icmp` is every type of ICMP and ICMPv6. Throws UsageError.
+ * Parses one value of `-port`: a port or a range with tcp, udp or sctp; without, tcp and udp are meant. A protocol
+ * alone is all its ports; `icmp` is every type of ICMP and ICMPv6, `icmp:8` and `icmpv6:128-129` are types of one;
+ * `proto:47` is an IP protocol by its number. Throws UsageError.
  */
 export function parsePort(text: string): PortRange[] {
-  if (text === 'icmp') return [ICMP, ICMPV6].map((l4Proto) => ({ l4Proto, low: 0, high: 255 }));
-  const [, first, last, word] = /^(\d+)(?:-(\d+))?(?:\/(.*))?$/su.exec(text) ?? [];
+  if (text === 'icmp') return [ICMP, ICMPV6].map((l4Proto) => ({ l4Proto, low: 0, high: MAX_TYPE }));
+  if (text === 'icmpv6') return [{ l4Proto: ICMPV6, low: 0, high: MAX_TYPE }];
+  const whole = PROTOCOLS.get(text);
+  if (whole !== undefined) return [{ l4Proto: whole, low: 0, high: MAX_PORT }];
+  const [, word, numbers] = /^(icmp|icmpv6|proto):(.*)$/su.exec(text) ?? [];
+  if (word !== undefined && numbers !== undefined) return [parseNumbered(text, word, numbers)];
+  const [, first, last, protocol] = /^(\d+)(?:-(\d+))?(?:\/(.*))?$/su.exec(text) ?? [];
   if (first === undefined) throw new UsageError(`port "${text}" is not a port: ${LEGAL}`);
   const low = parsePortNumber(first, `port "${text}"`);
   const high = last === undefined ? low : parsePortNumber(last, `port "${text}"`);
   if (low > high) throw new UsageError(`port "${text}" goes down: the lower port comes first`);
-  const protocols = word === undefined ? [TCP, UDP] : [parseProtocol(word, `port "${text}"`)];
+  const protocols = protocol === undefined ? [TCP, UDP] : [parseProtocol(protocol, `port "${text}"`)];
   return protocols.map((l4Proto) => ({ l4Proto, low, high }));
+}
+
+/* `icmp:8`, `icmpv6:128-129`, `proto:47`. */
+function parseNumbered(text: string, word: string, numbers: string): PortRange {
+  const [, first, last = first] = /^(\d{1,3})(?:-(\d{1,3}))?$/u.exec(numbers) ?? [];
+  const low = Number(first);
+  const high = Number(last);
+  if (first === undefined || high > MAX_TYPE || low > high) {
+    throw new UsageError(`port "${text}" has the number "${numbers}": 0 to 255 is legal`);
+  }
+  const typed = TYPED.get(word);
+  if (typed !== undefined) return { l4Proto: typed, low, high };
+  if (low !== high || low === ANY) throw new UsageError(`port "${text}": one protocol, 1 to 255, is legal`);
+  const isTyped = low === ICMP || low === ICMPV6;
+  return { l4Proto: low, low: 0, high: isTyped ? MAX_TYPE : MAX_PORT };
 }
 
 /** Parses a decimal port, 1 to 65535, no leading zero. `subject` begins the message of the UsageError. */

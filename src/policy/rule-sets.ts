@@ -1,5 +1,7 @@
 import { UsageError } from '../errors.ts';
-import { MAX_HELD } from './compile-names.ts';
+
+/** Rules of one effect that may cover one address; as in bpf/contract.h. */
+export const MAX_COVERING = 32;
 
 /**
  * Sets of rule ids, each kept once. A set is known by its number, 0 is the empty one. A set is made by
@@ -23,13 +25,20 @@ export class RuleSets {
     return this.#lists;
   }
 
-  /** The number of the set that has one rule more. Throws UsageError past MAX_HELD rules. */
+  /** The number of the set that has one rule more. Throws UsageError past MAX_COVERING rules. */
   add(set: number, ruleId: number): number {
     const last = this.#last;
     if (last.set === set && last.ruleId === ruleId) return last.number;
     const number = this.#add(set, ruleId);
     this.#last = { set, ruleId, number };
     return number;
+  }
+
+  /** The number of the set that lacks this rule. */
+  remove(set: number, ruleId: number): number {
+    const list = this.#lists[set - 1] ?? [];
+    if (!list.includes(ruleId)) return set;
+    return list.filter((id) => id !== ruleId).reduce((number, id) => this.add(number, id), 0);
   }
 
   #add(set: number, ruleId: number): number {
@@ -46,7 +55,7 @@ export class RuleSets {
     const list = this.#lists[set - 1];
     if (!list) return this.#lists.push([ruleId]);
     if (list.includes(ruleId)) return set;
-    if (list.length === MAX_HELD) throw this.#tooMany([...list, ruleId]);
+    if (list.length === MAX_COVERING) throw this.#tooMany([...list, ruleId]);
     if ((list.at(-1) ?? 0) < ruleId) return this.#lists.push([...list, ruleId]);
     const ascending = [...list, ruleId].sort((a, b) => a - b);
     return ascending.reduce((number, id) => this.add(number, id), 0);
@@ -54,6 +63,6 @@ export class RuleSets {
 
   #tooMany(ruleIds: readonly number[]): UsageError {
     const names = ruleIds.map(this.#nameRule).join(', ');
-    return new UsageError(`${names} all cover one address: at most ${MAX_HELD} rules may`);
+    return new UsageError(`${names} all cover one address: at most ${MAX_COVERING} rules may`);
   }
 }

@@ -1,158 +1,78 @@
 import { UsageError } from '../errors.ts';
-import { type NameMatch, parsePattern, parseSuffix } from './name.ts';
-import { MAX_PORTS, mergePorts, NO_DNS_PORTS, type PortRange, parsePort } from './port.ts';
-import { type Prefix, parsePrefix } from './prefix.ts';
-
-/** What a rule speaks of: addresses, or names whose answers teach addresses. */
-export type RuleSubject = { readonly kind: 'prefix'; readonly prefix: Prefix } | NameMatch;
+import { mergePorts, NO_DNS_PORTS, type PortRange } from './port.ts';
+import { isByAddress, parseWho, type Who, whoText } from './who.ts';
 
 /**
- * One rule. `ports` limits it, empty = every protocol and port; `source` is the text its owner gave,
- * such as `-cn=.gitlab.com`, and names it in events. A deny rule for names refuses lookups only.
+ * What a rule does. `deny` beats all others; of names it refuses the lookup and gives no lease. `audit` lets pass what
+ * nothing else allows, and reports it as what would be refused. `lookup`, of names only, lets them be looked up where
+ * -dns=strict would refuse that, and gives no lease.
+ */
+export type Action = 'allow' | 'deny' | 'audit' | 'lookup';
+
+const ACTIONS: readonly Action[] = ['allow', 'deny', 'audit', 'lookup'];
+
+/**
+ * One rule. `ports` limits it, empty = every protocol and port; `source` is what its owner calls it: the flag, such
+ * as `-cn=.gitlab.com`, or its name in a policy file. It names the rule in events.
  */
 export interface Rule {
-  readonly who: RuleSubject;
-  readonly action: 'allow' | 'deny';
+  readonly who: Who;
+  readonly action: Action;
   readonly ports: readonly PortRange[];
   readonly source: string;
 }
 
-/** How lookups at trusted resolvers are treated: any name, or only those that a rule allows. */
+/** How lookups at trusted resolvers are treated: any name, or only those that a rule lists. */
 export type DnsMode = 'open' | 'strict';
 
-/** The settings of a policy besides its rules. */
-export interface PolicySettings {
-  readonly dns: DnsMode;
-  readonly audit: boolean;
-  readonly allowPrivateAnswers: boolean;
-  readonly noInbound: boolean;
+/** Whether packets pass by the rule, with a report or without. */
+export function letsPass({ action }: Rule): boolean {
+  return action === 'allow' || action === 'audit';
 }
 
-/** All that is to be in force for one subject. No two rules have the same canonical text. */
-export interface Policy extends PolicySettings {
-  readonly rules: readonly Rule[];
-}
-
-/** The values of the policy flags, lists split into their items. */
-export interface PolicyFlags extends PolicySettings {
-  readonly cidr: readonly string[];
-  readonly denyCidr: readonly string[];
-  readonly cn: readonly string[];
-  readonly name: readonly string[];
-  readonly denyName: readonly string[];
-  readonly port: readonly string[];
-}
-
-interface Parsed {
-  readonly who: RuleSubject;
-  readonly warning?: string;
+/** Whether answers to the rule's names are learned. */
+export function takesLeases(rule: Rule): boolean {
+  return letsPass(rule) && !isByAddress(rule.who);
 }
 
 /**
- * Parses the policy flags. Rules that say the same are taken once, by their first source. `remarks` are
- * sentences for the owner: masked prefixes, rules given twice. Throws UsageError.
- */
-export function buildPolicy(flags: PolicyFlags): { policy: Policy; remarks: string[] } {
-  const ports = parsePorts(flags.port);
-  const rules = new Map<string, Rule>();
-  const remarks: string[] = [];
-  const add = (
-    flag: string,
-    texts: readonly string[],
-    action: Rule['action'],
-    parse: (text: string) => Parsed,
-  ): void => {
-    for (const text of texts) {
-      const { who, warning } = parse(text);
-      const rule: Rule = { who, action, ports: action === 'allow' ? ports : [], source: `-${flag}=${text}` };
-      if (warning !== undefined) remarks.push(`-${flag}: ${warning}`);
-      const key = canonicalRule(rule);
-      const first = rules.get(key);
-      if (first) remarks.push(`"${rule.source}" says the same as "${first.source}": taken once`);
-      else rules.set(key, rule);
-    }
-  };
-  add('cidr', flags.cidr, 'allow', parsePrefixSubject);
-  add('cn', flags.cn, 'allow', (text) => ({ who: parseSuffix(text) }));
-  add('name', flags.name, 'allow', (text) => ({ who: parsePattern(text) }));
-  add('deny-cidr', flags.denyCidr, 'deny', parsePrefixSubject);
-  add('deny-name', flags.denyName, 'deny', (text) => ({ who: parsePattern(text) }));
-  const { dns, audit, allowPrivateAnswers, noInbound } = flags;
-  return { policy: { rules: [...rules.values()], dns, audit, allowPrivateAnswers, noInbound }, remarks };
-}
-
-/**
- * The ports of a rule as they are in force. Under strict DNS an allow rule has to name a port of DNS for it to pass:
+ * The ports of a rule as they are in force. Under strict DNS a rule has to name a port of DNS for it to pass:
  * otherwise any listed host could be asked for names that are not.
  */
 export function portsInForce(rule: Rule, dns: DnsMode): readonly PortRange[] {
-  return dns === 'strict' && rule.action === 'allow' && rule.ports.length === 0 ? NO_DNS_PORTS : rule.ports;
+  return dns === 'strict' && letsPass(rule) && rule.ports.length === 0 ? NO_DNS_PORTS : rule.ports;
 }
 
 /** A text that is the same for rules that say the same, whoever wrote them; rule ids are kept by it. */
 export function canonicalRule(rule: Rule): string {
   const ports = mergePorts(rule.ports).map(({ l4Proto, low, high }) => `${l4Proto}/${low}-${high}`);
-  return `${rule.action} ${rule.who.kind} ${subjectText(rule.who)} ${ports.join(',') || 'any'}`;
+  return `${rule.action} ${rule.who.kind} ${whoText(rule.who)} ${ports.join(',') || 'any'}`;
 }
 
 /** The rule of a canonical text, with the source that goes with it. Throws UsageError for any other text. */
 export function parseCanonicalRule(canonical: string, source: string): Rule {
-  const [, action, kind, subject, ports] =
-    /^(allow|deny) (prefix|suffix|exact|pattern) (\S+) (\S+)$/u.exec(canonical) ?? [];
-  if (subject === undefined || ports === undefined)
+  const [action, kind = '', text, ports, ...more] = canonical.split(' ');
+  const known = ACTIONS.find((each) => each === action);
+  const who = text === undefined ? undefined : parseWho(kind, text);
+  if (!known || !who || !ports || more.length > 0)
     throw new UsageError(`"${canonical}" is no canonical rule`);
-  return {
-    who: parseCanonicalSubject(kind ?? '', subject),
-    action: action === 'deny' ? 'deny' : 'allow',
-    ports: ports === 'any' ? [] : ports.split(',').map(parseCanonicalPorts),
-    source,
-  };
+  return { who, action: known, ports: ports === 'any' ? [] : ports.split(',').map(parseRange), source };
 }
 
-function parseCanonicalSubject(kind: string, text: string): RuleSubject {
-  switch (kind) {
-    case 'prefix':
-      return { kind: 'prefix', prefix: parsePrefix(text).prefix };
-    case 'suffix':
-      return { kind: 'suffix', suffix: text };
-    case 'exact':
-      return { kind: 'exact', name: text };
-    default:
-      return { kind: 'pattern', pattern: text };
-  }
-}
-
-function parseCanonicalPorts(text: string): PortRange {
+function parseRange(text: string): PortRange {
   const [, l4Proto, low, high] = /^(\d+)\/(\d+)-(\d+)$/u.exec(text) ?? [];
   if (high === undefined) throw new UsageError(`"${text}" is no canonical range of ports`);
   return { l4Proto: Number(l4Proto), low: Number(low), high: Number(high) };
 }
 
-/** The canonical text of what a rule speaks of: `10.0.0.0/8`, `.example.com`, `*.example.com`. */
-export function subjectText(who: RuleSubject): string {
-  switch (who.kind) {
-    case 'prefix':
-      return who.prefix.text;
-    case 'suffix':
-      return who.suffix;
-    case 'exact':
-      return who.name;
-    case 'pattern':
-      return who.pattern;
-    default:
-      return who satisfies never;
+/** Rules without those that an earlier one says already, by the first's source. `remark` gets a sentence on each. */
+export function dropRepeated(rules: readonly Rule[], remark: (text: string) => void): Rule[] {
+  const kept = new Map<string, Rule>();
+  for (const rule of rules) {
+    const key = canonicalRule(rule);
+    const first = kept.get(key);
+    if (first) remark(`"${rule.source}" says the same as "${first.source}": taken once`);
+    else kept.set(key, rule);
   }
-}
-
-function parsePrefixSubject(text: string): Parsed {
-  const { prefix, ...rest } = parsePrefix(text);
-  return { who: { kind: 'prefix', prefix }, ...rest };
-}
-
-function parsePorts(texts: readonly string[]): PortRange[] {
-  const ports = mergePorts(texts.flatMap(parsePort));
-  if (ports.length <= MAX_PORTS) return ports;
-  throw new UsageError(
-    `-port "${texts.join(',')}" makes ${ports.length} ranges of ports: at most ${MAX_PORTS} are legal, and a port without protocol makes two`,
-  );
+  return [...kept.values()];
 }

@@ -28,7 +28,7 @@ export function randomRows({ count, bits, given }: TableSpec): PrefixRows {
     addrs,
     bits: new Uint8Array(count).fill(MAPPED_BITS + bits),
     ruleIds: new Uint32Array(count).fill(TABLE_RULE),
-    deny: new Uint8Array(count),
+    effects: new Uint8Array(count),
   };
   const view = new DataView(addrs.buffer);
   let row = 0;

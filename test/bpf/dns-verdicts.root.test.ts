@@ -34,6 +34,10 @@ const DENY: PolicySpec = {
   },
 };
 const DENY_STRICT: PolicySpec = { ...DENY, strict: true };
+const LOOKUP: PolicySpec = {
+  rules: { ...RULES, 3: { cn: '.example.net', lookup: true }, 4: { name: 'x*.test', lookup: true } },
+  strict: true,
+};
 const datapath = await useHarness('egress', 'egress_l3', 'query', 'learn', 'arrive');
 
 beforeEach(() => datapath.trust([RESOLVER4, 53], [RESOLVER6, 53]));
@@ -59,6 +63,18 @@ const TABLES: readonly (readonly [title: string, policy: PolicySpec, rows: reado
       ['www.evil.test', TXT, 'pass'],
       ['www.example.com', NULL, 'pass'],
       ['.', NS, 'pass'],
+    ],
+  ],
+  [
+    'names that may be looked up',
+    LOOKUP,
+    [
+      ['www.example.net', A, 'pass'],
+      ['www.example.net', NULL, 'refuse', 'dns-type', 0],
+      ['example.net', A, 'pass'],
+      ['example.net', TXT, 'refuse', 'dns-strict', 0],
+      ['xy.test', A, 'pass'],
+      ['y.test', A, 'refuse', 'dns-strict', 0],
     ],
   ],
   [

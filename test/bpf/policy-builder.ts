@@ -6,20 +6,26 @@ import { compilePrefixes } from '../../src/policy/compile-prefixes.ts';
 import { parsePattern, parseSuffix } from '../../src/policy/name.ts';
 import { parsePort } from '../../src/policy/port.ts';
 import { parsePrefix } from '../../src/policy/prefix.ts';
-import type { RuleSubject } from '../../src/policy/rule.ts';
+import type { Action } from '../../src/policy/rule.ts';
+import type { Who } from '../../src/policy/who.ts';
 
 /**
- * One rule: exactly one of its subjects. `ports` as `-port` takes them, and `icmp:TYPE`; none = everything.
+ * One rule: exactly one of what it may speak of. `ports` as `-port` takes them, and `icmp:TYPE`; none = everything.
  * `share` is how many leases a name rule may hold.
  */
 export interface RuleSpec {
+  readonly any?: boolean;
   readonly cidr?: string;
+  /** Of the prefix. */
+  readonly except?: readonly string[];
   readonly denyCidr?: string;
   readonly cn?: string;
   readonly name?: string;
   readonly denyName?: string;
   readonly ports?: readonly string[];
   readonly share?: number;
+  readonly audit?: boolean;
+  readonly lookup?: boolean;
   readonly privateAnswers?: boolean;
 }
 
@@ -44,8 +50,8 @@ export function compile(
   const numbered = specs.map(({ id, spec }) => ({
     id,
     rule: {
-      who: subjectOf(spec),
-      action: isDeny(spec) ? ('deny' as const) : ('allow' as const),
+      who: whoOf(spec),
+      action: actionOf(spec),
       ports: portsOf(spec),
       source: `rule ${id}`,
     },
@@ -54,7 +60,9 @@ export function compile(
     id,
     ports: portsOf(spec),
     privateAnswers: spec.privateAnswers ?? false,
-    ringLength: spec.cn !== undefined || spec.name !== undefined ? (spec.share ?? SHARE) : 0,
+    audit: spec.audit ?? false,
+    ringLength:
+      !spec.lookup && (spec.cn !== undefined || spec.name !== undefined) ? (spec.share ?? SHARE) : 0,
   }));
   return {
     policyId: HOST_POLICY,
@@ -71,17 +79,24 @@ export function compile(
   };
 }
 
-function subjectOf({ cidr, denyCidr, cn, name, denyName }: RuleSpec): RuleSubject {
+function whoOf({ any, cidr, denyCidr, except, cn, name, denyName }: RuleSpec): Who {
+  if (any) return { kind: 'any' };
   const prefix = cidr ?? denyCidr;
-  if (prefix !== undefined) return { kind: 'prefix', prefix: parsePrefix(prefix).prefix };
+  if (prefix !== undefined)
+    return {
+      kind: 'prefix',
+      prefix: parsePrefix(prefix).prefix,
+      except: (except ?? []).map((text) => parsePrefix(text).prefix),
+    };
   if (cn !== undefined) return parseSuffix(cn);
   const pattern = name ?? denyName;
-  if (pattern === undefined) throw new RangeError('a rule needs a subject');
+  if (pattern === undefined) throw new RangeError('a rule needs somebody to speak of');
   return parsePattern(pattern);
 }
 
-function isDeny({ denyCidr, denyName }: RuleSpec): boolean {
-  return denyCidr !== undefined || denyName !== undefined;
+function actionOf({ denyCidr, denyName, audit, lookup }: RuleSpec): Action {
+  if (denyCidr !== undefined || denyName !== undefined) return 'deny';
+  return audit ? 'audit' : lookup ? 'lookup' : 'allow';
 }
 
 function portsOf({ ports = [] }: RuleSpec) {

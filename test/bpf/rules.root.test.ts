@@ -56,6 +56,63 @@ const ROWS: { readonly [title: string]: Row } = {
       [HOST6, tcp(), 'refuse', 'no-rule', 0],
     ],
   },
+  'anything is both families': {
+    rules: { 1: { any: true, ports: ['443/tcp'] } },
+    packets: [
+      [HOST, tcp(), 'pass', 'rule-cidr', 1],
+      [HOST6, tcp(), 'pass', 'rule-cidr', 1],
+      [HOST, udp(), 'refuse', 'port', 0],
+    ],
+  },
+  'an exception binds its own rule only': {
+    rules: {
+      1: { cidr: '198.51.100.0/24', except: ['198.51.100.0/28', '198.51.100.99'] },
+      2: { cidr: HOST, ports: ['443/tcp'] },
+    },
+    packets: [
+      ['198.51.100.16', tcp(), 'pass', 'rule-cidr', 1],
+      ['198.51.100.8', tcp(), 'refuse', 'no-rule', 0],
+      ['198.51.100.99', tcp(), 'refuse', 'no-rule', 0],
+      [HOST, tcp(), 'pass', 'rule-cidr', 2],
+      [HOST, udp(), 'refuse', 'port', 0],
+    ],
+  },
+  'a denied prefix with an exception leaves that alone': {
+    rules: { 1: { any: true }, 2: { denyCidr: '198.51.100.0/24', except: ['198.51.100.0/28'] } },
+    packets: [
+      [HOST, tcp(), 'pass', 'rule-cidr', 1],
+      ['198.51.100.16', tcp(), 'refuse', 'deny-cidr', 2],
+    ],
+  },
+  'audit lets pass what nothing allows, and reports it': {
+    rules: {
+      1: { any: true, audit: true },
+      2: { cidr: '198.51.100.0/28' },
+      3: { denyCidr: '203.0.113.0/24' },
+    },
+    packets: [
+      [HOST, tcp(), 'pass', 'rule-cidr', 2],
+      ['198.51.100.99', tcp(), 'pass', 'audit', 1],
+      [HOST6, tcp(), 'pass', 'audit', 1],
+      ['203.0.113.1', tcp(), 'refuse', 'deny-cidr', 3],
+    ],
+  },
+  'audit of some ports refuses the others': {
+    rules: { 1: { any: true, audit: true, ports: ['80/tcp'] } },
+    packets: [[HOST, tcp(), 'refuse', 'port', 0]],
+  },
+  'audit of a name goes behind a rule that allows it': {
+    rules: { 1: { cn: '.example.com', audit: true }, 2: { name: 'www.example.com', ports: ['443/tcp'] } },
+    leases: [
+      [HOST, [1, 2]],
+      ['198.51.100.8', [1]],
+    ],
+    packets: [
+      [HOST, tcp(), 'pass', 'rule-name', 2],
+      [HOST, udp(), 'pass', 'audit', 1],
+      ['198.51.100.8', tcp(), 'pass', 'audit', 1],
+    ],
+  },
   'deny beats a shorter allow': {
     rules: { 1: { cidr: '198.51.100.0/24' }, 2: { denyCidr: HOST } },
     packets: [

@@ -8,6 +8,7 @@ import {
   type NumberedRule,
 } from '../../src/policy/compile-names.ts';
 import { matchesName, parsePattern, parseSuffix } from '../../src/policy/name.ts';
+import { holdsName } from '../../src/policy/who.ts';
 import { makeRng, type Rng } from '../dns/rng.ts';
 
 /** `.a.test` and `a.test` by -cn, `=a.test` and patterns by -name, `!…` by -deny-name; ids from 1. */
@@ -39,13 +40,16 @@ function held(table: NameTable, name: string): { allow: number[]; isDenied: bool
     .map((index) => table.patterns[index])
     .filter((pattern) => pattern !== undefined)
     .filter(({ reversed }) => matchesName({ kind: 'pattern', pattern: reverse(reversed) }, name));
-  const allow = [...(entry?.ruleIds ?? []), ...hits.filter(({ deny }) => !deny).map(({ ruleId }) => ruleId)];
-  const isDenied = (entry?.denyRuleId ?? 0) !== 0 || hits.some(({ deny }) => deny);
+  const allow = [
+    ...(entry?.ruleIds ?? []),
+    ...hits.filter(({ effect }) => effect === 'allow').map(({ ruleId }) => ruleId),
+  ];
+  const isDenied = (entry?.denyRuleId ?? 0) !== 0 || hits.some(({ effect }) => effect === 'deny');
   return { allow: allow.sort((a, b) => a - b), isDenied };
 }
 
 function expected(rules: readonly NumberedRule[], name: string): { allow: number[]; isDenied: boolean } {
-  const hits = rules.filter(({ rule: { who } }) => who.kind !== 'prefix' && matchesName(who, name));
+  const hits = rules.filter(({ rule: { who } }) => holdsName(who, name));
   return {
     allow: hits.filter(({ rule }) => rule.action === 'allow').map(({ id }) => id),
     isDenied: hits.some(({ rule }) => rule.action === 'deny'),
@@ -74,7 +78,7 @@ describe('compileNames', () => {
       ['tset.a.www\0', [1, 2, 3], [0], 0, false],
       ['tset.b.', [3], [0], 5, false],
     ]);
-    assert.deepEqual(patterns, [{ ruleId: 4, deny: false, deep: false, reversed: 'tset.*' }]);
+    assert.deepEqual(patterns, [{ ruleId: 4, effect: 'allow', deep: false, reversed: 'tset.*' }]);
   });
 
   const entryKeys: readonly (readonly [rule: string, key: string])[] = [
@@ -126,8 +130,29 @@ describe('compileNames', () => {
       denyRuleId: 0,
       ancestor: true,
       exact: true,
+      lookup: false,
     });
     assert.equal(lookUp(table, 'test')?.denyRuleId, 3);
+  });
+
+  test('what may be looked up is no rule of a name, and longer names have it', () => {
+    const rules = [
+      { who: parseSuffix('.a.test'), action: 'lookup', ports: [], source: '' },
+      { who: parsePattern('www.a.test'), action: 'allow', ports: [], source: '' },
+      { who: parsePattern('x*.b.test'), action: 'lookup', ports: [], source: '' },
+    ] as const;
+    const table = compileNames(rules.map((rule, index) => ({ id: index + 1, rule })));
+    const found = ['x.a.test', 'www.a.test', 'a.test', 'b.test'].map((name) => {
+      const entry = lookUp(table, name);
+      return [name, entry?.lookup, entry?.ruleIds, entry?.ancestor];
+    });
+    assert.deepEqual(found, [
+      ['x.a.test', true, [], false],
+      ['www.a.test', true, [2], false],
+      ['a.test', false, [], true],
+      ['b.test', false, [], true],
+    ]);
+    assert.deepEqual(table.patterns, [{ ruleId: 3, effect: 'lookup', deep: false, reversed: 'tset.b.*x' }]);
   });
 
   test('does not mark what is beside', () => {

@@ -2,16 +2,25 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UsageError } from '../../src/errors.ts';
 import type { NumberedRule } from '../../src/policy/compile-names.ts';
-import { compilePrefixes, compilePrefixTable, type PrefixTable } from '../../src/policy/compile-prefixes.ts';
-import { contains, formatAddress, parseAddress, parsePrefix } from '../../src/policy/prefix.ts';
+import {
+  compilePrefixes,
+  compilePrefixTable,
+  type PrefixTable,
+  RowEffect,
+} from '../../src/policy/compile-prefixes.ts';
+import { formatAddress, parseAddress, parsePrefix } from '../../src/policy/prefix.ts';
+import { holdsAddress, type Who } from '../../src/policy/who.ts';
 import { makeRng, type Rng } from '../dns/rng.ts';
 
-/** `!` in front makes a deny rule; ids from 1. */
+/** `!` in front makes a deny rule, what stands behind `-` are exceptions, `any` is every address; ids from 1. */
 function rulesOf(...texts: readonly string[]): NumberedRule[] {
   return texts.map((text, index) => {
-    const { prefix } = parsePrefix(text.replace('!', ''));
+    const [first = '', ...others] = text.replace('!', '').split('-');
+    const except = others.map((each) => parsePrefix(each).prefix);
+    const who: Who =
+      first === 'any' ? { kind: 'any' } : { kind: 'prefix', prefix: parsePrefix(first).prefix, except };
     const action = text.startsWith('!') ? 'deny' : 'allow';
-    return { id: index + 1, rule: { who: { kind: 'prefix', prefix }, action, ports: [], source: text } };
+    return { id: index + 1, rule: { who, action, ports: [], source: text } };
   });
 }
 
@@ -42,7 +51,7 @@ function lookUp({ sets, hosts, prefixes }: PrefixTable, addr: Uint8Array): Found
 }
 
 function expected(rules: readonly NumberedRule[], addr: Uint8Array): Found {
-  const hits = rules.filter(({ rule: { who } }) => who.kind === 'prefix' && contains(who.prefix, addr));
+  const hits = rules.filter(({ rule: { who } }) => holdsAddress(who, addr));
   const ids = (action: string): number[] =>
     hits.filter(({ rule }) => rule.action === action).map(({ id }) => id);
   return { allow: ids('allow'), deny: ids('deny') };
@@ -91,6 +100,27 @@ describe('compilePrefixes', () => {
     assert.deepEqual([prefixes.addrs.length, prefixes.allowSet.length, prefixes.denySet.length], [64, 4, 4]);
   });
 
+  const excepted: readonly (readonly [rules: readonly string[], address: string, found: Found])[] = [
+    [['10.0.0.0/8-10.1.0.0/16'], '10.2.0.1', { allow: [1], deny: [] }],
+    [['10.0.0.0/8-10.1.0.0/16'], '10.1.0.1', { allow: [], deny: [] }],
+    [['10.0.0.0/8-10.1.0.1'], '10.1.0.1', { allow: [], deny: [] }],
+    [['10.0.0.0/8-10.1.0.1'], '10.1.0.2', { allow: [1], deny: [] }],
+    [['10.0.0.0/8-10.1.0.0/16', '10.1.2.0/24'], '10.1.2.3', { allow: [2], deny: [] }],
+    [['10.0.0.0/8-10.1.0.0/16', '10.0.0.0/8'], '10.1.2.3', { allow: [2], deny: [] }],
+    [['10.0.0.0/8-10.1.0.0/16', '10.1.0.0/16'], '10.1.2.3', { allow: [2], deny: [] }],
+    [['10.1.0.0/16', '10.0.0.0/8-10.1.0.0/16'], '10.1.2.3', { allow: [1], deny: [] }],
+    [['10.0.0.0/8', '!10.0.0.0/8-10.1.0.0/16'], '10.1.2.3', { allow: [1], deny: [] }],
+    [['10.0.0.0/8', '!10.0.0.0/8-10.1.0.0/16'], '10.2.2.3', { allow: [1], deny: [2] }],
+    [['any', '10.0.0.0/8-10.1.0.0/16'], '10.1.2.3', { allow: [1], deny: [] }],
+    [['any'], '2001:db8::1', { allow: [1], deny: [] }],
+    [['!any', '10.0.0.0/8'], '10.1.2.3', { allow: [2], deny: [1] }],
+  ];
+  for (const [rules, address, found] of excepted) {
+    test(`${rules.join(' ')}: ${address} is held by ${JSON.stringify(found)}`, () => {
+      assert.deepEqual(lookUp(compilePrefixes(rulesOf(...rules)), parseAddress(address)), found);
+    });
+  }
+
   test('shares a set between entries', () => {
     const { sets, hosts } = compilePrefixTable({
       addrs: Uint8Array.from(
@@ -98,7 +128,7 @@ describe('compilePrefixes', () => {
       ),
       bits: Uint8Array.of(128, 128, 128),
       ruleIds: Uint32Array.of(7, 9, 7),
-      deny: Uint8Array.of(0, 0, 1),
+      effects: Uint8Array.of(0, 0, RowEffect.deny),
     });
     assert.deepEqual(sets, [[7], [9]]);
     assert.deepEqual(
@@ -117,7 +147,7 @@ describe('compilePrefixes', () => {
       ),
       bits: Uint8Array.of(104, 128, 104, 128),
       ruleIds: Uint32Array.of(1, 2, 2, 1),
-      deny: new Uint8Array(4),
+      effects: new Uint8Array(4),
     });
     assert.equal(table.hosts.allowSet[0], table.hosts.allowSet[1]);
     assert.deepEqual(table.sets[(table.hosts.allowSet[0] ?? 0) - 1], [1, 2]);
@@ -155,16 +185,16 @@ describe('compilePrefixes', () => {
     });
   });
 
-  test('takes 8 rules for one address and no more, deny rules counted apart', () => {
-    const steps = Array.from({ length: 9 }, (_, index) => `10.0.0.0/${8 + index}`);
-    const denied = compilePrefixes(rulesOf(...steps.slice(0, 8), '!10.0.0.0/30'));
-    assert.equal(lookUp(denied, parseAddress('10.0.0.1')).allow.length, 8);
+  test('takes 32 rules for one address and no more, deny rules counted apart', () => {
+    const steps = Array.from({ length: 33 }, (_, index) => `fd00::/${8 + index}`);
+    const denied = compilePrefixes(rulesOf(...steps.slice(0, 32), '!fd00::/126'));
+    assert.equal(lookUp(denied, parseAddress('fd00::1')).allow.length, 32);
     assert.throws(
       () => compilePrefixes(rulesOf(...steps)),
       (error) =>
         error instanceof UsageError &&
         steps.every((source) => error.message.includes(`"${source}"`)) &&
-        error.message.includes('at most 8'),
+        error.message.includes('at most 32'),
     );
   });
 
@@ -189,7 +219,7 @@ describe('compilePrefixes', () => {
       addrs,
       bits: new Uint8Array(count).fill(128),
       ruleIds: new Uint32Array(count).fill(3),
-      deny: new Uint8Array(count),
+      effects: new Uint8Array(count),
     });
     const unique = new Set(
       Array.from({ length: count }, (_, row) => addrs.subarray(row * 16 + 12, row * 16 + 16).join()),
@@ -211,5 +241,7 @@ function randomAddress(rng: Rng): Uint8Array {
 function randomPrefix(rng: Rng): string {
   const address = formatAddress(randomAddress(rng));
   const length = address.includes(':') ? rng.below(129) : rng.below(33);
-  return `${rng.oneIn(4) ? '!' : ''}${address}/${length}`;
+  const [inner = ''] = rng.oneIn(3) ? [`-${address}/${length + 1}`] : [];
+  const isRoom = length + 1 <= (address.includes(':') ? 128 : 32);
+  return `${rng.oneIn(4) ? '!' : ''}${address}/${length}${isRoom ? inner : ''}`;
 }

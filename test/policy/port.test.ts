@@ -16,6 +16,13 @@ describe('parsePort takes', () => {
     ['1-65535', [range(6, 1, 65535), range(17, 1, 65535)]],
     ['80-80/tcp', [range(6, 80)]],
     ['icmp', [range(1, 0, 255), range(58, 0, 255)]],
+    ['icmpv6', [range(58, 0, 255)]],
+    ['icmp:8', [range(1, 8)]],
+    ['icmpv6:128-129', [range(58, 128, 129)]],
+    ['tcp', [range(6, 0, 65535)]],
+    ['sctp', [range(132, 0, 65535)]],
+    ['proto:47', [range(47, 0, 65535)]],
+    ['proto:1', [range(1, 0, 255)]],
   ];
   for (const [text, ranges] of rows) test(text, () => assert.deepEqual(parsePort(text), ranges));
 });
@@ -24,7 +31,14 @@ describe('parsePort refuses', () => {
   const rows: readonly (readonly [text: string, legal: string])[] = [
     ['', '8000-8100/udp'],
     ['http', '8000-8100/udp'],
-    ['tcp', '8000-8100/udp'],
+    ['gre', '8000-8100/udp'],
+    ['icmp:', '0 to 255'],
+    ['icmp:256', '0 to 255'],
+    ['icmp:9-8', '0 to 255'],
+    ['icmpv6:x', '0 to 255'],
+    ['proto:0', '1 to 255'],
+    ['proto:4-5', '1 to 255'],
+    ['proto:256', '0 to 255'],
     [' 443', '8000-8100/udp'],
     ['443 ', '8000-8100/udp'],
     ['+443', '8000-8100/udp'],

@@ -1,0 +1,69 @@
+import { Composer, type Document, Lexer, LineCounter, Parser } from 'yaml';
+import type { Problems } from './problem.ts';
+import { Value } from './value.ts';
+
+/** Larger files are refused. */
+export const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** Aliases that one file may use. */
+const MAX_ALIASES = 10_000;
+/** Maps and lists within each other. */
+const MAX_DEPTH = 64;
+/** Lexemes read before others get a turn. */
+const TURN = 5_000;
+
+/** Told now and then how far reading has come, in characters. Answers when reading may go on. */
+export type Progress = (at: number, of: number) => Promise<void>;
+
+/**
+ * The documents of a YAML or JSON text, empty ones left out. What is not YAML, or has a key twice, is an error in
+ * `problems`, and then there may be no documents.
+ */
+export async function readDocuments(
+  file: string,
+  text: string,
+  problems: Problems,
+  progress: Progress = async () => {},
+): Promise<Value[]> {
+  const lines = new LineCounter();
+  const placeOf = (at: number) => {
+    const { line, col } = lines.linePos(at);
+    return { file, line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  lines.addNewLine(0);
+  if (text.includes('\0')) {
+    problems.error(placeOf(0), 'is binary: YAML or JSON is legal');
+    return [];
+  }
+  const documents: Document[] = [];
+  const parser = new Parser(lines.addNewLine);
+  const composer = new Composer({ uniqueKeys: true, keepSourceTokens: false });
+  let lexemes = 0;
+  let at = 0;
+  let depth = 0;
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const token of parser.next(lexeme)) documents.push(...composer.next(token));
+    at += lexeme.length;
+    depth = parser.stack.length;
+    if (depth > 2 * MAX_DEPTH) {
+      problems.error(placeOf(at), `has maps and lists within each other more than ${MAX_DEPTH} deep`);
+      return [];
+    }
+    if (++lexemes % TURN === 0) await progress(at, text.length);
+  }
+  for (const token of parser.end()) documents.push(...composer.next(token));
+  documents.push(...composer.end());
+  const values: Value[] = [];
+  for (const document of documents) {
+    for (const { pos, message } of [...document.errors, ...document.warnings])
+      problems.error(placeOf(pos[0]), `is not legal YAML: ${firstLine(message)}`);
+    if (document.errors.length > 0 || document.contents === null) continue;
+    const source = { file, document, lines, problems, aliasesLeft: MAX_ALIASES };
+    const value = new Value(source, document.contents, '');
+    if (!value.isNull) values.push(value);
+  }
+  return values;
+}
+
+function firstLine(message: string): string {
+  return message.split('\n')[0] ?? message;
+}

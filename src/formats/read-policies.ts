@@ -1,0 +1,65 @@
+import { UsageError } from '../errors.ts';
+import { readL7egg } from './l7egg.ts';
+import type { FormatContext, PolicyPart, ReadPolicy } from './part.ts';
+import { formatProblem, Problems } from './problem.ts';
+import { type Progress, readDocuments } from './read-documents.ts';
+import type { Value } from './value.ts';
+
+/** The kinds that we read, by `apiVersion` and `kind`. */
+const KINDS: ReadonlyMap<string, ReadPolicy> = new Map([['l7egg/v1 EgressPolicy', readL7egg]]);
+
+/** A policy file's name, as its owner gave it, and its text. */
+export interface PolicyText {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** What policy files say, and remarks on how it was taken. */
+export interface ReadPolicies {
+  readonly parts: readonly PolicyPart[];
+  readonly remarks: readonly string[];
+}
+
+/**
+ * Reads policy files of any kind that we know, each with one or more documents. Throws UsageError with all that is
+ * wrong, a line each, `FILE:LINE:COL: what`. `lenient`: what is legal but not enforced is a remark, not an error.
+ */
+export async function readPolicies(
+  texts: readonly PolicyText[],
+  context: FormatContext & { readonly lenient: boolean },
+  progress?: Progress,
+): Promise<ReadPolicies> {
+  const problems = new Problems(context.lenient);
+  const parts: PolicyPart[] = [];
+  for (const { file, text } of texts) {
+    const documents = await readDocuments(file, text, problems, progress);
+    if (documents.length === 0 && problems.errors.length === 0)
+      problems.error({ file, line: 1, column: 1 }, 'is empty: a policy is legal');
+    for (const document of documents) parts.push(...readDocument(document, context));
+  }
+  const { errors, uncounted, warnings } = problems;
+  if (errors.length > 0) {
+    const more = uncounted > 0 ? [`and ${uncounted} errors more`] : [];
+    throw new UsageError([...errors.map(formatProblem), ...more].join('\n'));
+  }
+  return { parts, remarks: warnings.map(formatProblem) };
+}
+
+function readDocument(document: Value, context: FormatContext): PolicyPart[] {
+  const legal = `${[...KINDS.keys()].join(', ')} is legal`;
+  const map = document.map(`a map with "apiVersion" and "kind" is legal`);
+  if (!map) return [];
+  const apiVersion = map.require('apiVersion', legal)?.text();
+  const kind = map.require('kind', legal)?.text();
+  if (apiVersion === undefined || kind === undefined) return [];
+  if (kind === 'List' && apiVersion === 'v1') {
+    map.ignore('metadata');
+    const items = map.require('items', 'a list of policies is legal')?.list() ?? [];
+    map.end();
+    return items.flatMap((item) => readDocument(item, context));
+  }
+  const read = KINDS.get(`${apiVersion} ${kind}`);
+  if (read) return read(map, context);
+  map.get('kind')?.error(`"${kind}" of apiVersion "${apiVersion}" is not a kind that is read: ${legal}`);
+  return [];
+}
