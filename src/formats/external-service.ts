@@ -60,7 +60,12 @@ function readServicePorts(spec: MapValue, list: Value | undefined): PortRange[][
   const items = list?.list('a list of ports is legal') ?? [];
   if (items.length === 0)
     spec.value.warn('has no "ports", so it may be called on none: [{port: 443}] there would allow that one');
-  return splitPorts(items.flatMap((each) => readPort(each, PROTOCOLS) ?? []));
+  return list
+    ? splitPorts(
+        list,
+        items.flatMap((each) => readPort(each, PROTOCOLS) ?? []),
+      )
+    : [];
 }
 
 function parseHost(text: string): Prefix {

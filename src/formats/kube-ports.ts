@@ -1,5 +1,6 @@
 import { MAX_PORTS, mergePorts, type PortRange, parseProtocol } from '../policy/port.ts';
 import type { Rule } from '../policy/rule.ts';
+import { MAX_COVERING } from '../policy/rule-sets.ts';
 import type { Who } from '../policy/who.ts';
 import type { MapValue, Value } from './value.ts';
 
@@ -7,6 +8,8 @@ import type { MapValue, Value } from './value.ts';
 export const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 
 const MAX_PORT = 65_535;
+/** More would make more rules than may cover an address. */
+const MAX_RANGES = MAX_PORTS * MAX_COVERING;
 
 /** The IP protocol of `protocol`; TCP when there is none. */
 export function readProtocol(
@@ -42,9 +45,13 @@ export function everyPort(l4Proto: number): PortRange {
   return { l4Proto, low: 0, high: MAX_PORT };
 }
 
-/** Ports in sets that a rule each can have. Of no port there is no set. */
-export function splitPorts(ports: readonly PortRange[]): PortRange[][] {
+/** The ports of a list in sets that a rule each can have. Of no port there is no set. */
+export function splitPorts(list: Value, ports: readonly PortRange[]): PortRange[][] {
   const merged = mergePorts(ports);
+  if (merged.length > MAX_RANGES) {
+    list.error(`makes ${merged.length} ranges of ports: at most ${MAX_RANGES} are legal`);
+    return [];
+  }
   const sets: PortRange[][] = [];
   for (let at = 0; at < merged.length; at += MAX_PORTS) sets.push(merged.slice(at, at + MAX_PORTS));
   return sets;
@@ -61,7 +68,10 @@ export function readPortSets(
   if (!list) return [[]];
   const items = list.list('a list of ports is legal') ?? [];
   if (list.isList && items.length === 0) return [[]];
-  return splitPorts(items.flatMap((each) => read(each) ?? []));
+  return splitPorts(
+    list,
+    items.flatMap((each) => read(each) ?? []),
+  );
 }
 
 /** Rules that allow each of `whos` each of the sets of ports. */

@@ -14,17 +14,19 @@ export interface Requirement {
   readonly values: readonly string[];
 }
 
-/** Reads a Kubernetes label selector to all that it requires; `{}` requires nothing. */
+/** Reads a Kubernetes label selector to all that it requires; `{}` requires nothing. Undefined when some is wrong. */
 export function readLabelSelector(value: Value): Requirement[] | undefined {
   const map = value.map('{} for all, or a map with "matchLabels" and "matchExpressions", is legal');
   if (!map) return undefined;
   const labels = map.getNonNull('matchLabels')?.map('a map of labels and their values is legal');
   const expressions = map.getNonNull('matchExpressions')?.list('a list of requirements is legal');
   map.end();
-  return [
-    ...(labels?.keys() ?? []).flatMap((key) => readLabel(labels?.get(key), key) ?? []),
-    ...(expressions ?? []).flatMap((each) => readExpression(each) ?? []),
+  const read = [
+    ...(labels?.keys() ?? []).map((key) => readLabel(labels?.get(key), key)),
+    ...(expressions ?? []).map(readExpression),
   ];
+  const requirements = read.flatMap((each) => each ?? []);
+  return requirements.length === read.length ? requirements : undefined;
 }
 
 /** Whether labels are as required. As in Kubernetes, NotIn also takes what has no such label. */
@@ -90,7 +92,7 @@ function readValues(map: MapValue, operator: Requirement['operator'] | undefined
   const value = map.getNonNull('values');
   const values = value ? value.list('a list of values of the label is legal') : [];
   const texts = values?.flatMap((each) => readLabelValue(each) ?? []);
-  if (!operator || !values || !texts) return undefined;
+  if (!operator || !values || texts?.length !== values.length) return undefined;
   const takesValues = operator === 'In' || operator === 'NotIn';
   if (takesValues === values.length > 0) return texts;
   return (value ?? map.value).error(
