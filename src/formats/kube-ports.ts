@@ -66,8 +66,9 @@ export function readPortSets(
   read: (each: Value) => PortRange | undefined,
 ): PortRange[][] {
   if (!list) return [[]];
-  const items = list.list('a list of ports is legal') ?? [];
-  if (list.isList && items.length === 0) return [[]];
+  const items = list.list('a list of ports is legal');
+  if (!items) return [];
+  if (items.length === 0) return [[]];
   return splitPorts(
     list,
     items.flatMap((each) => read(each) ?? []),

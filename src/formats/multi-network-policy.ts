@@ -4,6 +4,7 @@ import type { FormatContext, PolicyPart } from './part.ts';
 import type { MapValue, Value } from './value.ts';
 
 const POLICY_FOR = 'k8s.v1.cni.cncf.io/policy-for';
+const NETWORK = /^(?:[^\s/]+\/)?[^\s/]+$/u;
 const LEGAL = 'names of networks, NAME or NAMESPACE/NAME with commas between them, are legal';
 
 /** Reads a MultiNetworkPolicy, k8s.cni.cncf.io/v1beta1 and v1beta2: a NetworkPolicy for the networks it names. */
@@ -19,11 +20,11 @@ function isForNetwork(
   { networks }: FormatContext,
 ): boolean | undefined {
   const map = annotations?.map('a map of annotations is legal');
+  if (annotations && !map) return undefined;
   const value = map?.getNonNull(POLICY_FOR);
   if (!value) {
-    if (!annotations || map)
-      document.value.warn(`has no annotation "${POLICY_FOR}", so it is for no network: not used`);
-    return annotations && !map ? undefined : false;
+    document.value.warn(`has no annotation "${POLICY_FOR}", so it is for no network: not used`);
+    return false;
   }
   const named = readNetworks(value, namespace);
   if (!named) return undefined;
@@ -37,12 +38,13 @@ function isForNetwork(
   return false;
 }
 
-/* As NAMESPACE/NAME. A name by itself is one of the policy's own namespace. */
+/* As NAMESPACE/NAME. A name by itself is one of the policy's own namespace; as there, a comma too many is no matter. */
 function readNetworks(value: Value, namespace: string): string[] | undefined {
   const text = value.text(LEGAL);
   if (text === undefined) return undefined;
-  const networks = text.split(',').map((each) => each.trim());
-  const bad = networks.find((each) => !/^(?:[^\s/]+\/)?[^\s/]+$/u.test(each));
+  const items = text.split(',').map((each) => each.trim());
+  const networks = items.filter((each) => each !== '');
+  const bad = networks.length === 0 ? text : networks.find((each) => !NETWORK.test(each));
   if (bad !== undefined) return value.error(`has the network "${bad}": ${LEGAL}`);
   return networks.map((each) => (each.includes('/') ? each : `${namespace}/${each}`));
 }

@@ -133,6 +133,7 @@ describe('readMultiNetworkPolicy is for', () => {
     ['"macvlan2, default/macvlan1 ,x"', ['default/macvlan1'], true],
     ['"macvlan2,macvlan3"', ['test/macvlan1', 'test/macvlan3'], true],
     ['"macvlan2,macvlan3"', ['test/macvlan1', 'test/macvlan4'], false],
+    ['"macvlan2,,macvlan3, "', ['test/macvlan3'], true],
   ];
   for (const [annotation, networks, isFor] of rows) {
     test(`${annotation} at ${networks.join(' ') || 'none'}: ${isFor}`, async () => {
@@ -158,7 +159,7 @@ describe('readMultiNetworkPolicy refuses', () => {
   const path = `metadata.annotations.${FOR}`;
   const rows: readonly (readonly [text: string, what: string, reading?: Reading])[] = [
     [forNetworks('§a/b/c'), `${path} has the network "a/b/c": ${legal}`],
-    [forNetworks('§"a,,b"'), `${path} has the network "": ${legal}`],
+    [forNetworks('§" ,"'), `${path} has the network " ,": ${legal}`],
     [forNetworks('§""'), `${path} has the network "": ${legal}`],
     [forNetworks('§"/b"'), `${path} has the network "/b": ${legal}`],
     [forNetworks('§"a b"'), `${path} has the network "a b": ${legal}`],

@@ -151,6 +151,11 @@ describe('readNetworkPolicy lets pass', () => {
       '10.1.2.3:1',
       'allow b egress[0]',
     ],
+    [
+      `${policy('{policyTypes: [Ingress], egress: [{}]}', 'a')}---\n${policy(EGRESS('[]'), 'b')}`,
+      '10.0.0.1:1',
+      'deny',
+    ],
     // The documentation's own.
     [DOCUMENTED, '10.0.0.7:5978', 'allow db egress[0]', DB],
     [DOCUMENTED, '10.0.0.7:5979', 'deny', DB],
