@@ -24,6 +24,8 @@ export interface PolicyPart {
   readonly inbound?: readonly PortRange[];
   /** The interface whose egress is controlled. */
   readonly eface?: string;
+  /** The interface on which DNS answers come in. */
+  readonly iface?: string;
   /** How programs are attached: `tc` or `cgroup`. */
   readonly mode?: 'tc' | 'cgroup';
 }
