@@ -58,7 +58,7 @@ export function verdict(parts: readonly PolicyPart[], text: string): string {
       dns: 'open',
       audit: false,
       allowPrivateAnswers: false,
-      noInbound: false,
+      inbound: 'all',
     },
     {
       addr: host.kind === 'address' ? host.addr16 : parseAddress(NAMED),
