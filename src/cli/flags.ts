@@ -90,20 +90,8 @@ export const FLAGS: readonly FlagSpec[] = [
     'leave out, with a warning, what a policy file has and is not enforced',
     READERS,
   ),
-  flag(
-    'label',
-    'list',
-    'KEY=VALUE',
-    'label of the subject, for selectors of policy files',
-    READERS,
-  ),
-  flag(
-    'network',
-    'list',
-    'NAME',
-    'network of the interfaces, for MultiNetworkPolicy',
-    READERS,
-  ),
+  flag('label', 'list', 'KEY=VALUE', 'label of the subject, for selectors of policy files', READERS),
+  flag('network', 'list', 'NAME', 'network of the interfaces, for MultiNetworkPolicy', READERS),
   {
     ...flag('mode', 'choice', 'tc|cgroup', 'control interfaces, or processes of cgroups'),
     choices: MODES,
