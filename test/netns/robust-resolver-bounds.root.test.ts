@@ -101,7 +101,7 @@ describe('a resolver without a route', () => {
       // The exact name has it asked at the start.
       const enforcer = await startFor(context, host, [...FLAGS, '-name=exact.test', ...flags]);
       enforcer.process.kill('SIGHUP'); // and once more
-      await enforcer.process.waitForLine(/^read again/, 2_000);
+      await enforcer.process.waitForLine(/^reloaded/, 2_000);
       assert.deepEqual(digShort(host, FAR, [NAME, 'A']), []);
       ip(host, [`route add default via ${WEB.v4}`]);
       assert.equal(await isOpen(host, ADDRESS), false);

@@ -107,7 +107,7 @@ describe('resolv.conf', () => {
     const enforcer = await startFor(context, host, FLAGS);
     rmSync(path);
     enforcer.process.kill('SIGHUP');
-    await enforcer.process.waitForLine(/^read again/, LIMIT_MS);
+    await enforcer.process.waitForLine(/^reloaded/, LIMIT_MS);
     await assertTrusted(enforcer, OLD);
     write(NEW);
     await untilChanged(enforcer, OLD, NEW);
