@@ -238,6 +238,11 @@ static long try_write(void)
 	return fd < 0 ? -1 : write(fd, arguments[1], strlen(arguments[1]));
 }
 
+static long try_rename(void)
+{
+	return rename(arguments[0], arguments[1]);
+}
+
 static long try_list(void)
 {
 	return open(arguments[0], O_RDONLY | O_DIRECTORY);
@@ -366,6 +371,7 @@ static const struct {
 	{ "connect", try_connect },
 	{ "open", try_open },
 	{ "write", try_write },
+	{ "rename", try_rename },
 	{ "list", try_list },
 	{ "fresh_cgroup", try_fresh_cgroup },
 	{ "unmount", try_unmount },
