@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.ts';
+import { readCilium, readCiliumClusterwide } from './cilium.ts';
 import { readL7egg } from './l7egg.ts';
 import type { FormatContext, PolicyPart, ReadPolicy } from './part.ts';
 import { formatProblem, Problems } from './problem.ts';
@@ -6,7 +7,11 @@ import { type Progress, readDocuments } from './read-documents.ts';
 import type { Value } from './value.ts';
 
 /** The kinds that we read, by `apiVersion` and `kind`. */
-const KINDS: ReadonlyMap<string, ReadPolicy> = new Map([['l7egg/v1 EgressPolicy', readL7egg]]);
+const KINDS: ReadonlyMap<string, ReadPolicy> = new Map([
+  ['l7egg/v1 EgressPolicy', readL7egg],
+  ['cilium.io/v2 CiliumNetworkPolicy', readCilium],
+  ['cilium.io/v2 CiliumClusterwideNetworkPolicy', readCiliumClusterwide],
+]);
 
 /** A policy file's name, as its owner gave it, and its text. */
 export interface PolicyText {
