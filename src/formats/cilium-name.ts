@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.ts';
 import { DEEP, type NameMatch, parseName, parsePattern } from '../policy/name.ts';
+import type { Who } from '../policy/who.ts';
 import type { Value } from './value.ts';
 
 const NAME = /^[-a-zA-Z0-9_.]+$/u;
@@ -11,8 +12,8 @@ const EITHER = '"matchName" or "matchPattern" is legal';
 export const EVERY_NAME: NameMatch = { kind: 'suffix', suffix: '' };
 
 /** Whether it is what `EVERY_NAME` is. */
-export function isEveryName(match: NameMatch): boolean {
-  return match.kind === 'suffix' && match.suffix === '';
+export function isEveryName(who: Who): boolean {
+  return who.kind === 'suffix' && who.suffix === '';
 }
 
 /** Parses `matchName`: a name in ASCII, case and a final dot ignored. Throws UsageError. */

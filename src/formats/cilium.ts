@@ -1,5 +1,6 @@
 import type { DnsMode } from '../policy/rule.ts';
 import { type Egress, readEgress } from './cilium-egress.ts';
+import { isEveryName } from './cilium-name.ts';
 import { type Fit, readSelector } from './cilium-selector.ts';
 import type { FormatContext, PolicyPart } from './part.ts';
 import type { MapValue, Value } from './value.ts';
@@ -60,13 +61,27 @@ function readSpec(
   const denied = sections.egressDeny.map((each, index) =>
     readEgress(each, `${source} egressDeny[${index}]`, 'deny'),
   );
+  const content = combine(map.value, allowed, denied, enabled);
+  // Read all the same where labels are not known, so that all that is wrong is told at once.
+  return fit === 'fits' ? content : undefined;
+}
+
+/** `enabled`: what enableDefaultDeny says. */
+function combine(
+  spec: Value,
+  allowed: readonly Egress[],
+  denied: readonly Egress[],
+  enabled: boolean | undefined,
+): Omit<PolicyPart, 'name'> {
   // pkg/policy/api/rule_validation.go: by default, where there is an entry in one of the two.
   const restricts = enabled ?? allowed.length + denied.length > 0;
   const dns = dnsOf(allowed, restricts);
   const rules = [...allowed, ...denied].flatMap((egress) => egress.rules);
-  // Read all the same, so that all that is wrong is told at once.
-  if (fit === 'unknown') return undefined;
-  return { restricts, rules, ...(dns && { dns }) };
+  const narrow = rules.filter(({ action, who }) => action !== 'allow' || !isEveryName(who));
+  if (dns !== 'strict' || narrow.length === rules.length) return { restricts, rules, ...(dns && { dns }) };
+  // What a rule lists may be looked up, so that these would undo the names of rules.dns.
+  spec.unsupported('lists names in rules.dns, and every name in toFQDNs, which then may be looked up');
+  return { restricts, rules: narrow, dns };
 }
 
 function takeSelector(spec: MapValue, isClusterwide: boolean): Value | undefined {
@@ -85,7 +100,8 @@ interface Sections {
   readonly ingress: readonly Value[];
 }
 
-/* Cilium 1.19 refuses a rule with nothing in any section, where Kubernetes would refuse all traffic: so does this. */
+/* Cilium 1.19 takes no rule with nothing in any section, and an empty one restricts nothing: other than in Kubernetes,
+ * `egress: []` is not how to refuse all. */
 function takeSections(spec: MapValue): Sections {
   const egress = spec.get('egress');
   const items = egress?.isNull ? [] : (egress?.list() ?? []);
