@@ -3,6 +3,8 @@ import type { Value } from './value.ts';
 
 const FAMILIES = ['IPv4', 'IPv6'] as const;
 const MAX_TYPE = 255;
+/** Fields of one entry (pkg/policy/api/rule_validation.go). */
+const MAX_FIELDS = 40;
 
 interface Family {
   readonly l4Proto: number;
@@ -66,8 +68,11 @@ const V6: Family = {
 /** An entry of `icmps`: types of ICMP and ICMPv6, none when it has no fields. */
 export function readIcmp(value: Value): PortRange[] {
   const map = value.map('a map with "fields" is legal');
-  const fields = map?.getNonNull('fields')?.list() ?? [];
+  const list = map?.getNonNull('fields');
+  const fields = list?.list() ?? [];
   map?.end();
+  if (fields.length > MAX_FIELDS)
+    list?.error(`has ${fields.length} entries: at most ${MAX_FIELDS} are legal`);
   return fields.flatMap(readField);
 }
 

@@ -10,6 +10,8 @@ import type { MapValue, Value } from './value.ts';
 const PROXIED = ['serverNames', 'terminatingTLS', 'originatingTLS', 'listener'] as const;
 const L7 = ['http', 'kafka', 'l7', 'l7proto'] as const;
 const DNS_PORT = 53;
+/** Ports of one entry (pkg/policy/api/rule_validation.go). */
+const MAX_ENTRIES = 40;
 
 /** Names that may be looked up by one entry of `toPorts`; `value` is its `rules.dns`. */
 export interface Lookups {
@@ -54,7 +56,7 @@ export function readPorts(rule: MapValue, action: 'allow' | 'deny'): Ports {
 
 function readDenyEntry(value: Value): Entry {
   const map = value.map('a map with "ports" is legal');
-  const ports = map?.getNonNull('ports')?.list() ?? [];
+  const ports = map ? takePorts(map) : [];
   map?.end();
   return { ranges: ports.flatMap((each) => readPort(each, 'deny')) };
 }
@@ -62,7 +64,7 @@ function readDenyEntry(value: Value): Entry {
 function readEntry(value: Value): Entry {
   const map = value.map('a map with "ports" and "rules" is legal');
   if (!map) return { ranges: [] };
-  const ports = map.getNonNull('ports')?.list() ?? [];
+  const ports = takePorts(map);
   const ranges = ports.flatMap((each) => readPort(each, 'allow'));
   const rules = map.getNonNull('rules')?.map();
   const barred = [
@@ -89,4 +91,12 @@ function readEntry(value: Value): Entry {
     );
   }
   return isDns && ranges.length > 0 && barred.length === 0 ? { ranges: [], lookups } : { ranges: [] };
+}
+
+function takePorts(entry: MapValue): readonly Value[] {
+  const value = entry.getNonNull('ports');
+  const ports = value?.list() ?? [];
+  if (ports.length > MAX_ENTRIES)
+    value?.error(`has ${ports.length} entries: at most ${MAX_ENTRIES} are legal`);
+  return ports;
 }

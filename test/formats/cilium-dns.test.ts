@@ -164,6 +164,21 @@ describe('rules.dns that can not be held', () => {
     );
   });
 
+  for (const [beside, member] of [
+    ['rules: {dns: [{matchName: a.test}], http: [{}]}', 'rules.http'],
+    ['rules: {dns: [{matchName: a.test}]}, serverNames: [a.test]', 'serverNames'],
+  ]) {
+    test(`beside ${member} lets nothing be looked up when lenient`, async () => {
+      const entry = `{${KUBE_DNS}, toPorts: [{ports: [{port: "53"}], ${beside}}]}`;
+      const { parts, remarks } = await read(egress(entry), { lenient: true });
+      assert.deepEqual(
+        parts.map(({ rules, dns }) => [rules, dns]),
+        [[[], undefined]],
+      );
+      assert.ok(remarks.some((remark) => remark.includes(`toPorts[0].${member} is not enforced`)));
+    });
+  }
+
   const every = [`{${KUBE_DNS}, ${at53(name)}}`, '{toFQDNs: [{matchPattern: "*"}]}'];
   const what = 'spec lists names in rules.dns, and every name in toFQDNs, which then may be looked up';
 

@@ -49,4 +49,33 @@ describe('hostile values', () => {
     const text = policy('endpointSelector: {}', 'egress: &all [{toEndpoints: *all}]');
     assert.match(await errorsOf(text), /^p\.yaml:6:/u);
   });
+
+  test('in great number are read', async () => {
+    const blocks = Array.from(
+      { length: 130_000 },
+      (_, index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
+    );
+    const { parts } = await read(egress(`{toCIDR: [${blocks.join(', ')}]}`));
+    assert.deepEqual(
+      parts.map(({ rules }) => rules.length),
+      [130_000],
+    );
+  });
+
+  const MANY = 41;
+  const rows: readonly (readonly [entry: string, error: string])[] = [
+    [
+      `{toPorts: [{ports: [${Array(MANY).fill('{port: "80"}').join(', ')}]}]}`,
+      '24: spec.egress[0].toPorts[0].ports has 41 entries: at most 40 are legal',
+    ],
+    [
+      `{icmps: [{fields: [${Array(MANY).fill('{type: 8}').join(', ')}]}]}`,
+      '23: spec.egress[0].icmps[0].fields has 41 entries: at most 40 are legal',
+    ],
+  ];
+  for (const [entry, error] of rows) {
+    test(`more than Cilium takes: ${error}`, async () => {
+      assert.equal(await errorsOf(egress(entry)), `p.yaml:7:${error}`);
+    });
+  }
 });
