@@ -20,6 +20,8 @@ INSTANCE(port_range);
 INSTANCE(rule);
 INSTANCE(resolver_key);
 INSTANCE(policy);
+INSTANCE(subject);
+INSTANCE(socket_owner);
 INSTANCE(slot);
 INSTANCE(control);
 INSTANCE(flow_key);

@@ -28,6 +28,7 @@
 #define MAX_FRAGMENTS 4096
 #define MAX_DNS_STREAMS 4096
 #define MAX_INTERFACES 1024
+#define MAX_SUBJECTS 1024
 #define RING_BYTES (1 << 20)
 
 #define MAX_NAME 255	   /* wire bytes, RFC 1035 2.3.4, root label included */
@@ -136,8 +137,26 @@ struct policy {
 #define POLICY_STRICT_DNS 1
 #define POLICY_AUDIT 2
 #define POLICY_DENY_NAMES 4 /* some deny-name rule exists */
-#define POLICY_LIMIT_INBOUND 8 /* the rule INBOUND_RULE names the local ports */
-#define INBOUND_RULE 0xffffffff
+#define POLICY_LIMIT_INBOUND 8 /* the rule INBOUND_RULES + policy names the local ports */
+#define POLICY_NO_INBOUND 16 /* nobody outside is answered */
+#define INBOUND_RULES 0xffff0000
+
+/* ---- subjects: whom a policy is for, when not all behind an interface ---- */
+
+/* Kept by the kernel with each cgroup that our programs are attached to. */
+struct subject {
+	__u32 policy; /* 0 = not in force yet */
+	__u32 flags; /* SUBJECT_* */
+	__u64 netns_cookie; /* only there answers teach */
+};
+#define SUBJECT_OWN_NETNS 1 /* the namespace is the subject's alone: so is its loopback */
+
+/* What a socket was made by, as far as we saw it made. */
+struct socket_owner {
+	__u64 netns_cookie;
+	__u32 policy;
+	__u32 pad;
+};
 
 /* ---- state: kept over reload and restart ---- */
 
@@ -154,7 +173,9 @@ struct control {
 	__u64 netns_cookie;
 	__u64 hash_seed;
 	__u32 next_rule_id;
-	__u32 ready; /* 1 once the first egress program was attached */
+	__u32 ready; /* 1 once the first verdict program was attached */
+	__u8 subject_levels[4]; /* depths in the cgroup tree at which subjects are; 0 = none */
+	__u32 pad;
 };
 
 struct flow_key {

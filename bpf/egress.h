@@ -82,27 +82,26 @@ static __always_inline __u32 policy_flags(__u32 slot, __u32 policy)
 	return found ? found->flags : 0;
 }
 
-/* Drops the scratch packet, or under audit says that it would have. */
-__noinline int deny(struct __sk_buff *skb, __u32 with_l2)
+/* Tells that the scratch packet is refused, of the socket and the interface noted there. 0 = under audit, so it
+ * passes.
+ */
+static __always_inline int tell_denial(struct scratch *s)
 {
-	struct scratch *s = get_scratch();
 	struct rule_state *state;
 	__u32 rule;
 
-	if (!s)
-		return TC_ACT_SHOT;
 	if (policy_flags(s->slot, s->policy) & POLICY_AUDIT) {
 		s->result.verdict = VERDICT_WOULD_DENY;
-		tell_flow(skb);
-		return PASS;
+		tell_flow(s);
+		return 0;
 	}
 	s->result.verdict = VERDICT_DENY;
-	tell_flow(skb);
+	tell_flow(s);
 	rule = s->result.rule;
 	state = bpf_map_lookup_elem(&rule_states, &rule);
 	if (state)
 		__sync_fetch_and_add(&state->refused, 1);
-	return refuse(skb, with_l2);
+	return 1;
 }
 
 static __always_inline void tell_query(struct __sk_buff *skb, struct scratch *s, __u32 verdict)
@@ -112,37 +111,29 @@ static __always_inline void tell_query(struct __sk_buff *skb, struct scratch *s,
 	send_dns_event(s, 0);
 }
 
-/* The scratch packet goes to a trusted resolver's DNS port: judged by the name in it, every time. */
-__noinline int judge_query(struct __sk_buff *skb, __u32 with_l2)
+/* The scratch packet goes to a trusted resolver's DNS port: judged by the name in it, every time. An enum
+ * query_verdict; what does not pass has been told.
+ */
+__noinline int judge_query(struct __sk_buff *skb, struct scratch *s)
 {
-	struct scratch *s = get_scratch();
 	__u32 flags;
 	int verdict;
 
 	if (!s)
-		return TC_ACT_SHOT;
+		return QUERY_DROP;
 	flags = policy_flags(s->slot, s->policy);
-	verdict = handle_query(skb, flags);
+	verdict = handle_query(skb, s, flags);
 	if (verdict == QUERY_PASS)
-		return PASS;
+		return QUERY_PASS;
 	if (flags & POLICY_AUDIT) {
 		tell_query(skb, s, VERDICT_WOULD_DENY);
-		return PASS;
+		return QUERY_PASS;
 	}
 	tell_query(skb, s, VERDICT_DENY);
-	if (verdict == QUERY_REFUSE && s->pkt.l4_proto == IPPROTO_UDP) {
-		/* Our own answer finds a query that teaches nothing. */
-		s->n_rules = 0;
-		remember_query(s, &pending_queries);
-		count(COUNT_REFUSED);
-		if (answer_nxdomain(skb, with_l2))
-			return TC_ACT_SHOT;
-		return send_up(skb);
-	}
-	return is_tcp(&s->pkt) ? reset_both_ends(skb, with_l2) : refuse(skb, with_l2);
+	return verdict;
 }
 
-static __always_inline int allow_flow(struct __sk_buff *skb, struct scratch *s)
+static __always_inline void allow_flow(struct __sk_buff *skb, struct scratch *s)
 {
 	__u32 rule = s->result.rule;
 	struct rule_state *state = bpf_map_lookup_elem(&rule_states, &rule);
@@ -151,128 +142,190 @@ static __always_inline int allow_flow(struct __sk_buff *skb, struct scratch *s)
 		__sync_fetch_and_add(&state->allowed, 1);
 	keep_flow(&s->key, rule, s->epoch);
 	if (is_tcp(&s->pkt))
-		keep_with_socket(skb, 0);
+		keep_with_socket(skb, s, 0);
 	if (is_tcp(&s->pkt) && !is_first_tcp(&s->pkt) && s->result.verdict == VERDICT_ALLOW)
 		s->result.reason = REASON_ESTABLISHED;
-	tell_flow(skb);
-	return PASS;
+	note_sender(skb, s);
+	tell_flow(s);
 }
 
 /* Reads control once and puts what the packet is judged by into the scratch area. */
-static __always_inline struct scratch *begin(struct control *c, __u32 policy)
+static __always_inline void begin(struct scratch *s, struct control *c, __u32 policy)
 {
-	struct scratch *s = get_scratch();
-	__u32 slot;
+	__u32 slot = c->active & 1;
 
-	if (!s)
-		return NULL;
-	slot = c->active & 1;
 	s->slot = slot;
 	s->epoch = c->slots[slot].epoch;
 	s->policy = policy;
+	s->asks_home = 1;
 	s->boot_ns = 0;
 	s->boot_seconds = 0;
-	return s;
-}
-
-static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, int with_l2)
-{
-	struct control *c = get_control();
-	struct scratch *s;
-	struct packet *pkt;
-	int parsed, verdict, socket, to_resolver;
-
-	if (!c) /* fail closed: without control there is no policy */
-		return TC_ACT_SHOT;
-	s = begin(c, policy);
-	if (!s)
-		return TC_ACT_SHOT;
-	pkt = &s->pkt;
 	s->result.rule = 0;
 	s->result.reason = REASON_NONE;
-	parsed = parse_packet(skb, with_l2);
-	if (parsed == PARSED_ARP)
-		return PASS;
-	if (parsed != PARSED_OK) {
-		s->result.reason = parsed == PARSED_ETHERTYPE ? REASON_ETHERTYPE :
-				   parsed == PARSED_MAPPED    ? REASON_MAPPED :
-								REASON_UNREADABLE;
-		pkt->is_later_fragment = 1; /* no answer can be built from it */
-		return deny(skb, with_l2);
-	}
-	set_flow_key(&s->key, pkt, policy);
-	to_resolver = !pkt->is_later_fragment && (pkt->l4_proto == IPPROTO_UDP || is_tcp(pkt)) &&
-		      is_resolver(&c->slots[s->slot & 1], &pkt->destination,
-				  pkt->destination_port_be, policy);
-	/* Names are judged in every packet, also of a connection from before its other end was trusted. */
-	socket = to_resolver ? SOCKET_NONE : match_socket(skb, s);
-	if (socket == SOCKET_FLOW)
-		return PASS;
-	if (socket == SOCKET_ENDING) {
-		is_known_flow(); /* notes the end where the map has it */
-		return PASS;
-	}
-	if (is_link_upkeep(skb, s))
-		return PASS;
-	if (to_resolver) {
-		verdict = judge_query(skb, with_l2);
-		if (verdict == PASS && pkt->is_fragment)
-			admit_fragments(pkt, policy);
-		return verdict;
-	}
+}
+
+static __always_inline void note_unparsed(struct scratch *s, int parsed)
+{
+	s->result.reason = parsed == PARSED_ETHERTYPE ? REASON_ETHERTYPE :
+			   parsed == PARSED_MAPPED    ? REASON_MAPPED :
+							REASON_UNREADABLE;
+	s->pkt.is_later_fragment = 1; /* no answer can be built from it */
+}
+
+/* What the socket of a TCP packet knows, before anything else is looked at. 1 = passes. */
+static __always_inline int passes_by_socket(struct scratch *s, int socket)
+{
+	if (socket == SOCKET_ENDING)
+		is_known_flow(s); /* notes the end where the map has it */
+	return socket == SOCKET_FLOW || socket == SOCKET_ENDING;
+}
+
+static __always_inline int goes_to_resolver(struct scratch *s, struct control *c)
+{
+	struct packet *pkt = &s->pkt;
+
+	return s->asks_home && !pkt->is_later_fragment &&
+	       (pkt->l4_proto == IPPROTO_UDP || is_tcp(pkt)) &&
+	       is_resolver(&c->slots[s->slot & 1], &pkt->destination, pkt->destination_port_be,
+			   s->policy);
+}
+
+/* The rest of the order, for what is neither link upkeep nor a query. 1 = passes; else s->result says why not. */
+static __always_inline int judge_packet(struct __sk_buff *skb, struct scratch *s, int socket)
+{
+	struct packet *pkt = &s->pkt;
+
 	if (pkt->is_later_fragment) {
-		if (is_passed_fragment(pkt, policy))
-			return PASS;
+		if (is_passed_fragment(pkt, s->policy))
+			return 1;
 		s->result.reason = REASON_FRAGMENT;
-		return deny(skb, with_l2);
+		return 0;
 	}
 	if (is_first_tcp(pkt)) {
-		judge_rules();
-	} else if (is_known_flow()) {
+		judge_rules(s);
+	} else if (is_known_flow(s)) {
 		if (pkt->is_fragment)
-			admit_fragments(pkt, policy);
+			admit_fragments(pkt, s->policy);
 		else if (socket == SOCKET_OTHER)
-			keep_with_socket(skb, 0);
-		return PASS;
-	} else if (is_inbound_reply(skb)) {
+			keep_with_socket(skb, s, 0);
+		return 1;
+	} else if (is_inbound_reply(skb, s)) {
 		if (pkt->is_fragment)
-			admit_fragments(pkt, policy);
+			admit_fragments(pkt, s->policy);
 		else if (socket == SOCKET_OTHER)
-			keep_with_socket(skb, 1);
-		return PASS;
-	} else if (is_error_of_flow(skb)) {
+			keep_with_socket(skb, s, 1);
+		return 1;
+	} else if (is_error_of_flow(skb, s)) {
 		if (pkt->is_fragment)
-			admit_fragments(pkt, policy);
-		return PASS;
+			admit_fragments(pkt, s->policy);
+		return 1;
 	} else {
 		__u16 withdrawn = s->result.reason;
 		__u32 old_rule = s->result.rule;
 
-		judge_rules();
+		judge_rules(s);
 		if (s->result.verdict == VERDICT_DENY && withdrawn) {
 			s->result.reason = withdrawn;
 			s->result.rule = old_rule;
 		}
 	}
 	if (s->result.verdict == VERDICT_DENY)
-		return deny(skb, with_l2);
+		return 0;
 	if (pkt->is_fragment)
-		admit_fragments(pkt, policy);
-	return allow_flow(skb, s);
+		admit_fragments(pkt, s->policy);
+	allow_flow(skb, s);
+	return 1;
+}
+
+/* Drops the scratch packet with an answer, or under audit lets it pass. */
+__noinline int deny(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+{
+	if (!s)
+		return TC_ACT_SHOT;
+	note_sender(skb, s);
+	return tell_denial(s) ? refuse(skb, s, with_l2) : PASS;
+}
+
+/* A query that was judged, as tc answers it. */
+__noinline int answer_query(struct __sk_buff *skb, struct scratch *s, __u32 with_l2, __u32 verdict)
+{
+	if (!s)
+		return TC_ACT_SHOT;
+	if (verdict == QUERY_PASS)
+		return PASS;
+	if (verdict == QUERY_REFUSE && s->pkt.l4_proto == IPPROTO_UDP) {
+		/* Our own answer finds a query that teaches nothing. */
+		s->n_rules = 0;
+		remember_query(s, &pending_queries);
+		count(COUNT_REFUSED);
+		if (answer_nxdomain(skb, s, with_l2))
+			return TC_ACT_SHOT;
+		return send_up(skb);
+	}
+	return is_tcp(&s->pkt) ? reset_both_ends(skb, s, with_l2) : refuse(skb, s, with_l2);
+}
+
+/* The socket is of a cgroup that has a policy of its own: it was judged where the cgroup's hooks are. */
+static __always_inline int is_judged_elsewhere(struct __sk_buff *skb, struct control *c)
+{
+	for (int i = 0; i < 4; i++) {
+		__u64 id;
+
+		if (!c->subject_levels[i])
+			break;
+		id = bpf_skb_ancestor_cgroup_id(skb, c->subject_levels[i]);
+		if (id && bpf_map_lookup_elem(&subject_cgroups, &id))
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, int with_l2)
+{
+	struct scratch *s = get_scratch(PACKET_SCRATCH);
+	struct control *c = get_control();
+	int parsed, verdict, socket, to_resolver;
+
+	if (!c || !s) /* fail closed: without control there is no policy */
+		return TC_ACT_SHOT;
+	begin(s, c, policy);
+	if (c->subject_levels[0] && is_judged_elsewhere(skb, c))
+		return PASS;
+	parsed = parse_packet(skb, s, with_l2);
+	if (parsed == PARSED_ARP)
+		return PASS;
+	if (parsed != PARSED_OK) {
+		note_unparsed(s, parsed);
+		return deny(skb, s, with_l2);
+	}
+	set_flow_key(&s->key, &s->pkt, policy);
+	to_resolver = goes_to_resolver(s, c);
+	/* Names are judged in every packet, also of a connection from before its other end was trusted. */
+	socket = to_resolver ? SOCKET_NONE : match_socket(skb, s);
+	if (passes_by_socket(s, socket) || is_link_upkeep(skb, s))
+		return PASS;
+	if (to_resolver) {
+		verdict = answer_query(skb, s, with_l2, judge_query(skb, s));
+		if (verdict == PASS && s->pkt.is_fragment)
+			admit_fragments(&s->pkt, policy);
+		return verdict;
+	}
+	return judge_packet(skb, s, socket) ? PASS : deny(skb, s, with_l2);
 }
 
 /* Queries only: an interface that learns but is not enforced. */
 static __always_inline int egress_track(struct __sk_buff *skb, __u32 policy, int with_l2)
 {
+	struct scratch *s = get_scratch(PACKET_SCRATCH);
 	struct control *c = get_control();
-	struct scratch *s = c ? begin(c, policy) : NULL;
 
-	if (!s || parse_packet(skb, with_l2) != PARSED_OK || s->pkt.is_fragment ||
-	    (s->pkt.l4_proto != IPPROTO_UDP && !is_tcp(&s->pkt)))
+	if (!c || !s)
 		return PASS;
-	if (is_resolver(&c->slots[s->slot & 1], &s->pkt.destination, s->pkt.destination_port_be,
-			policy))
-		handle_query(skb, 0);
+	begin(s, c, policy);
+	if (parse_packet(skb, s, with_l2) != PARSED_OK || s->pkt.is_fragment)
+		return PASS;
+	if (goes_to_resolver(s, c))
+		handle_query(skb, s, 0);
 	return PASS;
 }
 

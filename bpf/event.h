@@ -7,10 +7,8 @@
 
 #define SERIES_NS 1000000000ULL
 
-static __always_inline struct proc *find_process(struct __sk_buff *skb)
+static __always_inline struct proc *find_process(__u64 cookie)
 {
-	__u64 cookie = bpf_get_socket_cookie(skb);
-
 	return cookie ? bpf_map_lookup_elem(&procs, &cookie) : NULL;
 }
 
@@ -53,10 +51,9 @@ static __always_inline __u64 next_in_series(struct packet *pkt, __u32 policy, __
 	return told + 1;
 }
 
-/* Tells the verdict of the packet in the scratch area. */
-__noinline int tell_flow(struct __sk_buff *skb)
+/* Tells the verdict of the packet in the scratch area, of the socket and the interface noted there. */
+__noinline int tell_flow(struct scratch *s)
 {
-	struct scratch *s = get_scratch();
 	struct verdict_result *result;
 	struct packet *pkt;
 	struct proc *proc;
@@ -67,7 +64,7 @@ __noinline int tell_flow(struct __sk_buff *skb)
 		return 0;
 	pkt = &s->pkt;
 	result = &s->result;
-	proc = find_process(skb);
+	proc = find_process(s->socket_cookie);
 	if (result->verdict != VERDICT_ALLOW) {
 		stands_for = next_in_series(pkt, s->policy, result->reason, proc);
 		if (!stands_for)
@@ -81,7 +78,7 @@ __noinline int tell_flow(struct __sk_buff *skb)
 	__builtin_memset(event, 0, sizeof(*event));
 	event->boot_ns = boot_ns(s);
 	event->count = stands_for;
-	event->ifindex = skb->ifindex;
+	event->ifindex = s->ifindex;
 	event->rule = result->rule;
 	event->kind = EVENT_FLOW;
 	event->verdict = result->verdict;
@@ -97,6 +94,13 @@ __noinline int tell_flow(struct __sk_buff *skb)
 	add_process(event, proc);
 	bpf_ringbuf_submit(event, 0);
 	return 1;
+}
+
+/* Whose packet it is, for the event. */
+static __always_inline void note_sender(struct __sk_buff *skb, struct scratch *s)
+{
+	s->ifindex = skb->ifindex;
+	s->socket_cookie = bpf_get_socket_cookie(skb);
 }
 
 /* Where the n-th address of s->event goes, behind the name. */
@@ -151,7 +155,7 @@ static __always_inline void start_dns_event(struct __sk_buff *skb, struct scratc
 	event->local_port_be = is_answer ? pkt->destination_port_be : pkt->source_port_be;
 	event->remote_port_be = is_answer ? pkt->source_port_be : pkt->destination_port_be;
 	if (!is_answer)
-		add_process(event, find_process(skb));
+		add_process(event, find_process(bpf_get_socket_cookie(skb)));
 }
 
 #endif

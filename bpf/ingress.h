@@ -76,8 +76,11 @@ static __always_inline void refresh_inbound(struct inbound *entry)
 /* Whether the owner takes new calls on the local port of the scratch packet (TCP, UDP). */
 static __always_inline int takes_calls(struct scratch *s)
 {
-	return !(policy_flags(s->slot, s->policy) & POLICY_LIMIT_INBOUND) ||
-	       rule_covers(INBOUND_RULE);
+	__u32 flags = policy_flags(s->slot, s->policy);
+
+	if (flags & POLICY_NO_INBOUND)
+		return 0;
+	return !(flags & POLICY_LIMIT_INBOUND) || rule_covers(s, INBOUND_RULES + s->policy);
 }
 
 /* An answer counts when this interface asked by broadcast a moment ago. */
@@ -95,9 +98,8 @@ static __always_inline void note_dhcp_server(struct __sk_buff *skb, struct packe
 }
 
 /* Remembers who calls from outside, so that replies pass. */
-__noinline int track_inbound(struct __sk_buff *skb, __u32 policy)
+__noinline int track_inbound(struct __sk_buff *skb, struct scratch *s, __u32 policy)
 {
-	struct scratch *s = get_scratch();
 	struct inbound *entry;
 	struct flow_key key;
 	struct packet *pkt;
@@ -148,22 +150,32 @@ __noinline int track_inbound(struct __sk_buff *skb, __u32 policy)
 	return 0;
 }
 
+/* The scratch packet came in. */
+static __always_inline int take_arrival(struct __sk_buff *skb, struct scratch *s, struct control *c,
+					int learns, int tracks)
+{
+	/* What goes to a resolver's DNS port is judged as a query: its packets open nothing. */
+	if (learns && s->asks_home && !s->pkt.is_later_fragment &&
+	    (s->pkt.l4_proto == IPPROTO_UDP || s->pkt.l4_proto == IPPROTO_TCP) &&
+	    is_resolver(&c->slots[s->slot & 1], &s->pkt.source, s->pkt.source_port_be, s->policy))
+		handle_answer(skb, s);
+	else if (tracks)
+		track_inbound(skb, s, s->policy);
+	return PASS;
+}
+
 static __always_inline int arrive(struct __sk_buff *skb, __u32 policy, int learns, int tracks,
 				  int with_l2)
 {
+	struct scratch *s = get_scratch(PACKET_SCRATCH);
 	struct control *c = get_control();
-	struct scratch *s = c ? begin(c, policy) : NULL;
 
-	if (!s || parse_packet(skb, with_l2) != PARSED_OK)
+	if (!c || !s)
 		return PASS;
-	/* What goes to a resolver's DNS port is judged as a query: its packets open nothing. */
-	if (learns && !s->pkt.is_later_fragment &&
-	    (s->pkt.l4_proto == IPPROTO_UDP || s->pkt.l4_proto == IPPROTO_TCP) &&
-	    is_resolver(&c->slots[s->slot & 1], &s->pkt.source, s->pkt.source_port_be, policy))
-		handle_answer(skb);
-	else if (tracks)
-		track_inbound(skb, policy);
-	return PASS;
+	begin(s, c, policy);
+	if (parse_packet(skb, s, with_l2) != PARSED_OK)
+		return PASS;
+	return take_arrival(skb, s, c, learns, tracks);
 }
 
 #endif

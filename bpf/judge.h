@@ -12,9 +12,8 @@ enum cover {
 };
 
 /* Whether the rule is in force and names protocol and port of the scratch packet: an enum cover. */
-__noinline int rule_covers(__u32 rule_id)
+__noinline int rule_covers(struct scratch *s, __u32 rule_id)
 {
-	struct scratch *s = get_scratch();
 	struct packet *pkt;
 	struct rule *rule;
 	int covers;
@@ -47,9 +46,8 @@ __noinline int rule_covers(__u32 rule_id)
 }
 
 /* The first rule of the set that covers the scratch packet, 0 = none; audit rules are only noted. */
-__noinline int find_in_set(__u32 set_id)
+__noinline int find_in_set(struct scratch *s, __u32 set_id)
 {
-	struct scratch *s = get_scratch();
 	struct rule_set *set;
 	void *inner;
 
@@ -65,7 +63,7 @@ __noinline int find_in_set(__u32 set_id)
 
 		if (!rule)
 			break;
-		covers = rule_covers(rule);
+		covers = rule_covers(s, rule);
 		if (covers == COVERS)
 			return rule;
 		if (covers == COVERS_AUDIT)
@@ -75,11 +73,9 @@ __noinline int find_in_set(__u32 set_id)
 }
 
 /* What nothing allows passes where an audit rule covers it. */
-static __always_inline int settle_audit(void)
+static __always_inline int settle_audit(struct scratch *s)
 {
-	struct scratch *s = get_scratch();
-
-	if (s && s->audit_rule) {
+	if (s->audit_rule) {
 		s->result.rule = s->audit_rule;
 		s->result.verdict = VERDICT_WOULD_DENY;
 		s->result.reason = REASON_AUDIT;
@@ -88,9 +84,8 @@ static __always_inline int settle_audit(void)
 }
 
 /* Judges the destination of the scratch packet anew, by rules and leases only, into s->result. */
-__noinline int judge_rules(void)
+__noinline int judge_rules(struct scratch *s)
 {
-	struct scratch *s = get_scratch();
 	struct verdict_result *result;
 	struct addr_rules *found;
 	struct host_key key = {};
@@ -109,7 +104,7 @@ __noinline int judge_rules(void)
 	s->audit_rule = 0;
 	if (found) {
 		if (found->deny_set) {
-			rule = find_in_set(found->deny_set);
+			rule = find_in_set(s, found->deny_set);
 			if (rule) {
 				result->rule = rule;
 				result->reason = REASON_DENY_CIDR;
@@ -117,7 +112,7 @@ __noinline int judge_rules(void)
 			}
 		}
 		if (found->allow_set) {
-			rule = find_in_set(found->allow_set);
+			rule = find_in_set(s, found->allow_set);
 			if (rule) {
 				result->rule = rule;
 				result->verdict = VERDICT_ALLOW;
@@ -130,7 +125,7 @@ __noinline int judge_rules(void)
 	copy_addr(&key.addr, &s->pkt.destination);
 	leases = bpf_map_lookup_elem(&learned, &key);
 	if (!leases)
-		return settle_audit();
+		return settle_audit(s);
 	now = boot_seconds(s);
 	for (int i = 0; i < MAX_HELD; i++) {
 		__u64 held = leases->held[i];
@@ -143,7 +138,7 @@ __noinline int judge_rules(void)
 				result->reason = REASON_LEASE_ENDED;
 			continue;
 		}
-		covers = rule_covers(rule);
+		covers = rule_covers(s, rule);
 		if (covers == COVERS) {
 			result->rule = rule;
 			result->verdict = VERDICT_ALLOW;
@@ -155,7 +150,7 @@ __noinline int judge_rules(void)
 		else if (find_rule(s->slot, rule))
 			result->reason = REASON_PORT;
 	}
-	return settle_audit();
+	return settle_audit(s);
 }
 
 #endif

@@ -3,8 +3,7 @@
  * Entry points. User space loads only those that the mode and the interfaces
  * need: `_l3` is for devices without a link-layer header.
  */
-#include "ingress.h"
-#include "process.h"
+#include "cgroup.h"
 #include "teach.h"
 
 #define HOST_POLICY 1 /* tc mode has one subject: all behind the interface */
@@ -100,4 +99,46 @@ SEC("cgroup/sendmsg6")
 int l7egg_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	return note_process(ctx);
+}
+
+SEC("cgroup_skb/egress")
+int l7egg_leave_subject(struct __sk_buff *skb)
+{
+	return leave_subject(skb);
+}
+
+SEC("cgroup_skb/ingress")
+int l7egg_enter_subject(struct __sk_buff *skb)
+{
+	return enter_subject(skb);
+}
+
+SEC("cgroup/connect4")
+int l7egg_call4_subject(struct bpf_sock_addr *ctx)
+{
+	return call_from_subject(ctx, 4);
+}
+
+SEC("cgroup/connect6")
+int l7egg_call6_subject(struct bpf_sock_addr *ctx)
+{
+	return call_from_subject(ctx, 6);
+}
+
+SEC("cgroup/sendmsg4")
+int l7egg_send4_subject(struct bpf_sock_addr *ctx)
+{
+	return send_from_subject(ctx);
+}
+
+SEC("cgroup/sendmsg6")
+int l7egg_send6_subject(struct bpf_sock_addr *ctx)
+{
+	return send_from_subject(ctx);
+}
+
+SEC("cgroup/sock_create")
+int l7egg_socket_subject(struct bpf_sock *ctx)
+{
+	return make_socket(ctx);
 }

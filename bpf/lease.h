@@ -271,9 +271,8 @@ enum learned_result {
 };
 
 /* Gives `rule_id` a lease on the n-th collected address. Answers an enum learned_result. */
-__noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_seconds)
+__noinline int learn_address(struct scratch *s, __u32 n, __u32 rule_id, __u32 ttl_seconds)
 {
-	struct scratch *s = get_scratch_of(user);
 	struct leases *leases;
 	struct host_key held_key = {}, *key = &held_key;
 	struct rule *rule;
@@ -332,9 +331,8 @@ __noinline int learn_address(__u32 user, __u32 n, __u32 rule_id, __u32 ttl_secon
 }
 
 /* Lists the n-th name of the CNAME chain by a rule of the name that was asked for. */
-__noinline int learn_alias(__u32 n, __u32 rule_id)
+__noinline int learn_alias(struct scratch *s, __u32 n, __u32 rule_id)
 {
-	struct scratch *s = get_scratch();
 	struct alias fresh = {};
 	struct alias_key key = {};
 	struct alias *alias;

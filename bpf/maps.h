@@ -47,7 +47,7 @@ POLICY_MAP(policies, BPF_MAP_TYPE_HASH, __u32, struct policy, BPF_F_NO_PREALLOC)
 	} name SEC(".maps")
 
 STATE_MAP(control, BPF_MAP_TYPE_ARRAY, __u32, struct control, 1);
-STATE_MAP(resolvers, BPF_MAP_TYPE_HASH, struct resolver_key, __u32, 256);
+STATE_MAP(resolvers, BPF_MAP_TYPE_HASH, struct resolver_key, __u32, 4096);
 STATE_MAP(flows, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct flow, MAX_FLOWS);
 STATE_MAP(inbound, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct inbound, MAX_INBOUND);
 /* Not yet answered by a handshake, or connectionless: a flood of these leaves `inbound` alone. */
@@ -91,6 +91,24 @@ struct {
 	__type(key, int);
 	__type(value, struct socket_flow);
 } socket_flows SEC(".maps");
+
+/* Cgroups whose sockets a policy of their own judges, by cgroup id; elsewhere they pass. */
+STATE_MAP(subject_cgroups, BPF_MAP_TYPE_HASH, __u64, __u32, MAX_SUBJECTS);
+
+/* One for all hooks of a cgroup: that is what a key of the id alone means. */
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
+	__type(key, __u64);
+	__type(value, struct subject);
+} subjects SEC(".maps");
+
+/* A server's socket hands it to those that it accepts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct socket_owner);
+} socket_owners SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Per-CPU scratch: the copy of a message and all state of its parser. tc and
- * cgroup_skb programs run with bottom halves off, so one is enough per CPU.
+ * Per-CPU scratch: the copy of a message and all state of its parser. tc
+ * programs run with bottom halves off, so one is enough for them per CPU;
+ * those of cgroups may be interrupted, and take one that is free.
  * State lives in this map value, not in registers: the verifier re-reads it as
  * unknown numbers, so the states of a loop look alike and are pruned. For the
  * same reason each larger step is a global function without arguments but the
- * context: it is verified once, not once for each way that leads to it.
+ * context and the scratch area: it is verified once, not once for each way that leads to it.
  */
 #ifndef L7EGG_SCRATCH_H
 #define L7EGG_SCRATCH_H
@@ -32,6 +33,9 @@ struct verdict_result {
 };
 
 struct scratch {
+	__u32 busy; /* somebody has taken it */
+	__u32 ifindex; /* for events */
+	__u64 socket_cookie;
 	struct packet pkt;
 	struct flow_key key;
 	struct verdict_result result;
@@ -101,6 +105,7 @@ struct scratch {
 
 	/* Learning. */
 	__u32 policy;
+	__u32 asks_home; /* its resolvers are the trusted ones: it is not in a network namespace of its own making */
 	__u32 at_collected;
 	__u32 n_stored;
 	/* A struct leases to be: a spin lock can't live here, so it is written as words. */
@@ -111,27 +116,43 @@ struct scratch {
 	__u64 event_slack; /* an address at any masked index ends in here */
 };
 
+/* BPF_PROG_TEST_RUN has bottom halves on in older kernels: what user space runs has its own. */
+enum scratch_user {
+	PACKET_SCRATCH, /* tc */
+	TEACHING_SCRATCH,
+	FIRST_CGROUP_SCRATCH,
+	SCRATCHES = FIRST_CGROUP_SCRATCH + 6,
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, SCRATCHES);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratch_area SEC(".maps");
 
-static __always_inline struct scratch *get_scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch_area, &zero);
-}
-
-/* BPF_PROG_TEST_RUN has bottom halves on in older kernels: what user space runs has its own. */
-#define PACKET_SCRATCH 0
-#define TEACHING_SCRATCH 1
-
-static __always_inline struct scratch *get_scratch_of(__u32 user)
+static __always_inline struct scratch *get_scratch(__u32 user)
 {
 	return bpf_map_lookup_elem(&scratch_area, &user);
+}
+
+/* For a program that a softirq, or on a preemptible kernel another process, may interrupt to run its like on this
+ * CPU. Whoever gets none fails closed.
+ */
+static __always_inline struct scratch *take_scratch(void)
+{
+	for (int i = 0; i < SCRATCHES - FIRST_CGROUP_SCRATCH; i++) {
+		struct scratch *s = get_scratch(FIRST_CGROUP_SCRATCH + i);
+
+		if (s && !__sync_val_compare_and_swap(&s->busy, 0, 1))
+			return s;
+	}
+	return NULL;
+}
+
+static __always_inline void give_scratch_back(struct scratch *s)
+{
+	__sync_val_compare_and_swap(&s->busy, 1, 0);
 }
 
 static __always_inline struct control *get_control(void)

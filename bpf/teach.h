@@ -86,7 +86,7 @@ static long lesson_step(__u32 round, struct lesson_walk *walk)
 	for (int i = 0; i < MAX_HELD; i++) {
 		if (i >= lesson->n_rules)
 			break;
-		learn_address(TEACHING_SCRATCH, n, lesson->rules[i], lesson->ttl_seconds);
+		learn_address(walk->s, n, lesson->rules[i], lesson->ttl_seconds);
 	}
 	return 0;
 }
@@ -94,7 +94,7 @@ static long lesson_step(__u32 round, struct lesson_walk *walk)
 static __always_inline int teach(struct __sk_buff *skb)
 {
 	struct control *c = get_control();
-	struct scratch *s = get_scratch_of(TEACHING_SCRATCH);
+	struct scratch *s = get_scratch(TEACHING_SCRATCH);
 	struct lesson_walk walk = { .s = s };
 	__u32 zero = 0;
 

@@ -11,6 +11,7 @@ export async function runEnd(options: {
   const done = [
     ...(pid === undefined ? [] : [`process ${pid} ended`]),
     ...(removed.hooks > 0 ? [`${removed.hooks} hooks taken out`] : []),
+    ...(removed.cgroups > 0 ? [`${removed.cgroups} cgroups released`] : []),
     ...(removed.pins ? ['pins removed'] : []),
   ];
   process.stdout.write(

@@ -1,13 +1,19 @@
 import type { Enforcer } from '../enforcer/enforcer.ts';
 import { enterNamed } from '../enforcer/netns.ts';
 import type { Listener } from '../enforcer/options.ts';
+import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
+import { Reloader } from '../enforcer/reloader.ts';
 import { formatResolver } from '../enforcer/resolvers.ts';
 import { startEnforcer } from '../enforcer/start.ts';
+import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { type Painter, PLAIN, renderText } from '../flow/render-text.ts';
+import type { Progress } from '../formats/read-documents.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
-import { describeRules, describeSettings } from './describe-rules.ts';
+import { describeRules, describeSettings } from '../policy/describe.ts';
+import type { SubjectPolicy } from '../policy/policy.ts';
+import { subjectText } from '../policy/subject.ts';
 import type { EnforceOptions } from './flags.ts';
 
 /** Events that wait for a slow reader of stdout. */
@@ -21,33 +27,28 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const listener: Listener = { remark };
   const ending = untilSignal();
   for (const text of options.remarks) remark(text);
-  const settings = describeSettings(options.policy, options.inbound);
   if (options.netns) enterNamed(options.netns);
+  const reader = new PolicyReader(options.source);
+  const loaded = await loadPolicies(reader, remark);
   const enforcer = await startEnforcer(
     {
       instance: options.instance,
       learning: options.ifaces,
-      enforced: options.efaces,
-      policy: options.policy,
+      enforced: options.efaces.length > 0 ? options.efaces : loaded.efaces,
+      policies: loaded.policies,
       resolvers: options.resolvers,
-      ...(options.inbound && { inbound: options.inbound }),
-      settings,
       wait: options.wait,
       force: options.force,
     },
     listener,
   );
-  remark([...describeRules(options.policy), ...settings].join('\n'));
+  remark(loaded.policies.flatMap(describePolicy).join('\n'));
   const isTerminal = process.stdout.isTTY === true;
   const log = options.log ?? 'text';
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;
   const render = log === 'json' ? renderJson : (event: Event) => renderText(event, { colour });
-  process.on('SIGHUP', () => {
-    enforcer.reload();
-    remark(
-      'read again: interfaces, addresses, resolvers, exact names; rules given as flags change with a restart',
-    );
-  });
+  using reloader = new Reloader(enforcer, reader, remark);
+  process.on('SIGHUP', () => void reloader.reload());
   const tell = (event: Event) => {
     // A reader that does not keep up loses events, and is told how many; it does not cost us memory.
     if (process.stdout.writableLength > MAX_UNREAD_BYTES) return false;
@@ -68,6 +69,35 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   return 0;
 }
 
+/* Nothing but policies that restrict nothing is a mistake: whoever starts us wants something controlled. */
+async function loadPolicies(reader: PolicyReader, remark: (text: string) => void): Promise<LoadedPolicies> {
+  const loaded = await reader.load(showProgress());
+  for (const text of loaded.remarks) remark(text);
+  if (loaded.policies.length > 0) return loaded;
+  throw new UsageError('nothing would be enforced: no policy that was given restricts egress');
+}
+
+/** Reading that takes this long is shown on a terminal. */
+const PROGRESS_AFTER_MS = 1_000;
+
+function showProgress(): Progress {
+  const begun = Date.now();
+  let isShown = false;
+  return async (at, of) => {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!process.stderr.isTTY || Date.now() - begun < PROGRESS_AFTER_MS) return;
+    if (at < of || isShown)
+      process.stderr.write(`\rreading policies: ${Math.floor((100 * at) / of)} %\u001b[K`);
+    isShown = at < of;
+    if (!isShown) process.stderr.write('\r\u001b[K');
+  };
+}
+
+function describePolicy({ subject, policy }: SubjectPolicy): string[] {
+  const title = subject.kind === 'host' ? [] : [`for ${subjectText(subject)}:`];
+  return [...title, ...describeRules(policy), ...describeSettings(policy)];
+}
+
 /* A reader that has stopped reading does not keep a process that is done; what it left unread is lost. */
 async function untilRead(limitMs: number): Promise<void> {
   const { stdout } = process;
@@ -83,17 +113,18 @@ async function untilRead(limitMs: number): Promise<void> {
 }
 
 function readyLine({ inForce }: Enforcer): string {
-  const { plan, present, isEveryWay, adopts, options, resolvers } = inForce;
+  const { plan, present, isEveryWay, adopts, options, policies, resolvers } = inForce;
   const there = new Set(present.map(({ name }) => name));
   const absent = plan.filter(({ name }) => !there.has(name));
   const names = present.filter(({ enforces }) => enforces).map(({ name }) => name);
+  const cgroups = policies.placed.map(({ path }) => path);
   const learning = present.filter(({ learns }) => learns).map(({ name }) => name);
   return [
-    `enforcing on ${names.join(', ') || 'no interface yet'}`,
-    `learning on ${learning.join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
+    `enforcing on ${[...names, ...cgroups].join(', ') || 'no interface yet'}`,
+    `learning on ${[...learning, ...cgroups].join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
     ...(absent.length > 0 ? [`waiting for ${absent.map(({ name }) => name).join(', ')}`] : []),
     ...(isEveryWay ? ['ways out that appear later are controlled too'] : []),
-    ...(options.policy.audit ? ['audit: nothing is dropped'] : []),
+    ...(options.policies.some(({ policy }) => policy.audit) ? ['audit: nothing is dropped'] : []),
     ...(adopts ? ['adopted what was in force'] : []),
   ].join('; ');
 }

@@ -1,9 +1,12 @@
 import { parseResolver, type Resolver } from '../dns/resolver.ts';
 import type { Netns } from '../enforcer/netns.ts';
+import type { PolicySource } from '../enforcer/policy-source.ts';
 import { UsageError } from '../errors.ts';
+import type { CommandLinePolicy } from '../formats/combine.ts';
 import { parseFlagRules } from '../policy/flag-rules.ts';
-import type { Policy } from '../policy/policy.ts';
 import { mergePorts, type PortRange, parsePort } from '../policy/port.ts';
+import { letsPass } from '../policy/rule.ts';
+import { parseCgroup, parseLabel, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { type FlagShape, type Normalised, suggest } from './normalise.ts';
 
@@ -36,6 +39,7 @@ export interface FlagSpec extends FlagShape {
 
 const DEFAULT_INSTANCE = 'default';
 const DNS_MODES = ['open', 'strict'] as const;
+const MODES = ['tc', 'cgroup'] as const;
 const LOG_FORMATS = ['text', 'json'] as const;
 const ALL: readonly Command[] = ['enforce', 'status', 'check', 'stop', 'clean', 'doctor'];
 
@@ -56,6 +60,20 @@ export const FLAGS: readonly FlagSpec[] = [
   ),
   flag('deny-name', 'list', 'PATTERN', 'refuse lookups of a name or a pattern'),
   flag('port', 'list', 'PORT', 'limit all that is allowed: 443, 443/tcp, 8000-8100/udp or icmp'),
+  flag(
+    'policy',
+    'list',
+    'FILE',
+    'policy file, YAML or JSON, - for standard input; read again when it changes',
+  ),
+  flag('lenient', 'boolean', '', 'what a policy file has and is not enforced is left out with a warning'),
+  flag('label', 'list', 'KEY=VALUE', 'label of the subject, which selectors of policy files look at'),
+  flag('network', 'list', 'NAME', 'network of the controlled interfaces, which MultiNetworkPolicy names'),
+  {
+    ...flag('mode', 'choice', 'tc|cgroup', 'control interfaces (default), or the processes of cgroups'),
+    choices: MODES,
+  },
+  flag('cgroup', 'list', 'CGROUP', 'with -mode=cgroup: a path, unit:NAME or pid:N'),
   flag('resolver', 'list', 'ADDR', 'trusted resolver; default: those of this host'),
   {
     ...flag('dns', 'choice', 'open|strict', 'look up any name (default), or listed ones only'),
@@ -80,10 +98,9 @@ export interface EnforceOptions {
   readonly instance: string;
   readonly ifaces: readonly string[];
   readonly efaces: readonly string[];
-  readonly policy: Policy;
+  readonly source: PolicySource;
   readonly remarks: readonly string[];
   readonly resolvers: readonly Resolver[];
-  readonly inbound?: readonly PortRange[];
   readonly netns?: Netns;
   readonly wait: boolean;
   readonly force: boolean;
@@ -197,6 +214,33 @@ function checkFlags(command: Command, values: Values): void {
 function parseEnforce(instance: string, values: Values): EnforceOptions {
   const list = (name: string): readonly string[] => values.get(name) ?? [];
   const isOn = (name: string): boolean => list(name)[0] === 'true';
+  const { source, remarks } = parsePolicySource(values);
+  const { line, files } = source;
+  if (files.length === 0 && !line.audit && !line.rules.some(letsPass)) {
+    throw new UsageError(
+      'nothing would be allowed: give at least one of -cidr, -cn, -name and -policy, or -audit',
+    );
+  }
+  const log = LOG_FORMATS.find((format) => format === list('log')[0]);
+  return {
+    command: 'enforce',
+    instance,
+    ifaces: parseInterfaces('iface', list('iface')),
+    efaces: parseInterfaces('eface', list('eface')),
+    source,
+    remarks,
+    resolvers: list('resolver').map(parseResolver),
+    ...netnsOf(values),
+    wait: isOn('wait'),
+    force: isOn('force'),
+    ...(log === undefined ? {} : { log }),
+  };
+}
+
+/** What the flags say of policies. Throws UsageError. */
+function parsePolicySource(values: Values): { source: PolicySource; remarks: string[] } {
+  const list = (name: string): readonly string[] => values.get(name) ?? [];
+  const isOn = (name: string): boolean => list(name)[0] === 'true';
   const { rules, remarks } = parseFlagRules({
     cidr: list('cidr'),
     denyCidr: list('deny-cidr'),
@@ -205,31 +249,37 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     denyName: list('deny-name'),
     port: list('port'),
   });
-  const policy: Policy = {
+  const dns = DNS_MODES.find((mode) => mode === list('dns')[0]);
+  const labels = list('label').map(parseLabel);
+  const line: CommandLinePolicy = {
+    subjects: parseSubjects(values),
     rules,
-    dns: DNS_MODES.find((mode) => mode === list('dns')[0]) ?? 'open',
+    ...(dns && { dns }),
+    defaultDns: 'open',
     audit: isOn('audit'),
     allowPrivateAnswers: isOn('allow-private-answers'),
-    noInbound: false,
+    ...(values.has('inbound') && { inbound: mergePorts(list('inbound').flatMap(parseInbound)) }),
   };
-  if (!policy.audit && !policy.rules.some((rule) => rule.action === 'allow')) {
-    throw new UsageError('nothing would be allowed: give at least one of -cidr, -cn and -name, or -audit');
-  }
-  const log = LOG_FORMATS.find((format) => format === list('log')[0]);
-  return {
-    command: 'enforce',
-    instance,
-    ifaces: parseInterfaces('iface', list('iface')),
-    efaces: parseInterfaces('eface', list('eface')),
-    policy,
-    remarks,
-    resolvers: list('resolver').map(parseResolver),
-    ...(values.has('inbound') ? { inbound: mergePorts(list('inbound').flatMap(parseInbound)) } : {}),
-    ...netnsOf(values),
-    wait: isOn('wait'),
-    force: isOn('force'),
-    ...(log === undefined ? {} : { log }),
+  const context = {
+    ...(labels.length > 0 && { labels: new Map(labels.map(({ key, value }) => [key, value])) }),
+    ...(values.has('network') && { networks: list('network') }),
   };
+  return { source: { line, files: list('policy'), lenient: isOn('lenient'), context }, remarks };
+}
+
+/* Whom flags are for: cgroups where any is named, else all behind the interfaces. */
+function parseSubjects(values: Values): Subject[] {
+  const cgroups = values.get('cgroup') ?? [];
+  const mode = values.get('mode')?.[0] ?? (cgroups.length > 0 ? 'cgroup' : 'tc');
+  if (mode === 'tc' && cgroups.length > 0)
+    throw new UsageError(`-cgroup "${cgroups.join(',')}" is for -mode=cgroup only`);
+  if (mode === 'tc') return [{ kind: 'host' }];
+  if (cgroups.length === 0)
+    throw new UsageError('-mode=cgroup needs -cgroup: a path, unit:NAME or pid:NUMBER is legal');
+  const stray = ['iface', 'eface'].find((name) => values.has(name));
+  if (stray !== undefined)
+    throw new UsageError(`-${stray} is for -mode=tc only: a cgroup is controlled on all interfaces`);
+  return cgroups.map(parseCgroup);
 }
 
 function parseInterfaces(name: 'iface' | 'eface', texts: readonly string[]): string[] {

@@ -8,17 +8,17 @@ const MAX_LEARNED = 20;
  * is, and what `others` adds to that.
  */
 export function renderStatus(status: Status, others = ''): string {
-  if (!status.enforcing && status.interfaces.length === 0) {
+  if (!status.enforcing && status.interfaces.length === 0 && status.subjects.length === 0) {
     return `instance "${status.instance}": nothing is in force${others}\n`;
   }
   const lines = [
-    `${status.enforcing ? 'enforcing' : 'NOT enforcing'}${status.audit ? ' (audit: nothing is dropped)' : ''}`,
+    status.enforcing ? 'enforcing' : 'NOT enforcing',
     `  instance   ${status.instance}`,
     `  process    ${status.pid ?? 'none'}`,
     `  since      ${status.startedAt ?? 'unknown'}`,
-    `  dns        ${status.dns ?? 'unknown'}, resolvers: ${status.resolvers.join(', ') || 'none'}`,
-    ...status.settings.map((text) => `  setting    ${text}`),
-    'interfaces',
+    `  resolvers  ${status.resolvers.join(', ') || 'none'}`,
+    ...status.subjects.flatMap(describeSubject),
+    ...(status.interfaces.length > 0 ? ['interfaces'] : []),
     ...status.interfaces.map((each) => `  ${pad(each.name)} ${describeInterface(each)}`),
     'rules',
     ...status.rules.map(
@@ -41,6 +41,17 @@ export function renderStatus(status: Status, others = ''): string {
       .map(([name, value]) => `  ${pad(name.replaceAll('_', ' '))} ${value}`),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function describeSubject({ subject, dns, audit, settings, cgroups }: Status['subjects'][number]): string[] {
+  return [
+    `subject ${escapeControl(subject)}`,
+    `  dns        ${dns}${audit ? ', audit: nothing is dropped' : ''}`,
+    ...settings.map((text) => `  setting    ${text}`),
+    ...cgroups.map(
+      ({ path, attached }) => `  cgroup     ${escapeControl(path)}${attached ? '' : ': NOT ATTACHED'}`,
+    ),
+  ];
 }
 
 function describeInterface(each: Status['interfaces'][number]): string {

@@ -20,17 +20,23 @@ export interface CompiledRule extends Share {
   readonly audit: boolean;
 }
 
-/** What `applyPolicy` writes into a slot: numbers and bytes only. */
-export interface CompiledPolicy {
+/** What one subject is judged by. */
+export interface CompiledSubject {
   readonly policyId: number;
-  readonly rules: readonly CompiledRule[];
   readonly names: NameTable;
   readonly prefixes: PrefixTable;
   readonly strictDns: boolean;
   readonly audit: boolean;
   readonly denyNames: boolean;
-  /** Local ports on which new inbound flows are taken; absent = on all. */
-  readonly inboundPorts?: readonly PortRange[];
+  /** Local ports on which new inbound flows are taken: `all`, or these; an empty list is none. */
+  readonly inbound: 'all' | readonly PortRange[];
+}
+
+/** What `applyPolicy` writes into a slot: numbers and bytes only. */
+export interface CompiledPolicy {
+  readonly subjects: readonly CompiledSubject[];
+  /** Of all subjects; no two have the same id. */
+  readonly rules: readonly CompiledRule[];
   /** Ports of the trusted resolvers, at most four. */
   readonly dnsPorts: readonly number[];
   /** The shares of the policy in force, whose records move where a rule of this one has another. */

@@ -1,7 +1,9 @@
 import type { BpfMap } from '../libbpf/map.ts';
+import type { NameEntry } from '../policy/compile-names.ts';
+import type { HostEntries } from '../policy/compile-prefixes.ts';
 import type { PortRange } from '../policy/port.ts';
 import { Scope } from '../scope.ts';
-import type { CompiledPolicy, CompiledRule } from './compiled-policy.ts';
+import type { CompiledPolicy, CompiledRule, CompiledSubject } from './compiled-policy.ts';
 import { LAYOUT, LIMITS } from './layout.ts';
 import { moveRecords } from './lease-shares.ts';
 import { createInner, POLICY_MAPS, type PolicyMapName } from './policy-maps.ts';
@@ -32,15 +34,20 @@ export async function fillSlot(maps: MapSource, slot: number, policy: CompiledPo
 
   // Each update of an outer map waits for an RCU grace period; in threads the waits overlap.
   try {
-    const rules = policy.inboundPorts ? [...policy.rules, inboundRule(policy.inboundPorts)] : policy.rules;
-    put('rules', await fillRules(rules));
+    const { subjects } = policy;
+    put('rules', await fillRules([...policy.rules, ...subjects.flatMap(inboundRule)]));
     await moveRecords(maps, policy);
-    put('policies', await fillPolicies(policy));
-    put('names', await fillNames(policy));
-    if (policy.names.patterns.length > 0) put('patterns', await fillPatterns(policy));
-    if (policy.prefixes.sets.length > 0) put('sets', await fillSets(policy.prefixes.sets));
-    if (policy.prefixes.prefixes.bits.length > 0) put('prefixes', await fillPrefixes(policy));
-    if (policy.prefixes.hosts.allowSet.length > 0) put('hosts', await fillHosts(policy));
+    put('policies', await fillPolicies(subjects));
+    put('names', await fillNames(subjects));
+    if (subjects.some(({ names }) => names.patterns.length > 0))
+      put('patterns', await fillPatterns(subjects));
+    if (subjects.some(({ prefixes }) => prefixes.sets.length > 0)) put('sets', await fillSets(subjects));
+    if (subjects.some(({ prefixes }) => prefixes.prefixes.bits.length > 0)) {
+      put('prefixes', await fillPrefixes(subjects));
+    }
+    if (subjects.some(({ prefixes }) => prefixes.hosts.allowSet.length > 0)) {
+      put('hosts', await fillHosts(subjects));
+    }
     // Of kinds that this policy has none of, those of the policy before the last may still be there: whoever
     // applied the last one may have been killed before it freed them.
     for (const name of stale) maps.map(name).delete(u32(slot));
@@ -75,39 +82,77 @@ function flagsOf(rule: CompiledRule | undefined): number {
 }
 
 /* Not a rule of egress: it names the local ports on which calls from outside are taken. */
-function inboundRule(ports: readonly PortRange[]): CompiledRule {
-  return { id: LIMITS.INBOUND_RULE, ports, privateAnswers: false, audit: false, ringBase: 0, ringLength: 0 };
+function inboundRule({ policyId, inbound }: CompiledSubject): CompiledRule[] {
+  if (inbound === 'all' || inbound.length === 0) return [];
+  const id = LIMITS.INBOUND_RULES + policyId;
+  return [{ id, ports: inbound, privateAnswers: false, audit: false, ringBase: 0, ringLength: 0 }];
 }
 
-function fillPolicies(policy: CompiledPolicy): Promise<BpfMap> {
-  const values = new StructArray('policy', 1);
-  const flags =
-    (policy.strictDns ? LIMITS.POLICY_STRICT_DNS : 0) |
-    (policy.audit ? LIMITS.POLICY_AUDIT : 0) |
-    (policy.denyNames ? LIMITS.POLICY_DENY_NAMES : 0) |
-    (policy.inboundPorts ? LIMITS.POLICY_LIMIT_INBOUND : 0);
-  values.fill('flags', () => flags);
-  return fillInner('policies', Uint32Array.of(policy.policyId), values);
-}
-
-function fillNames({ policyId, names: { entries } }: CompiledPolicy): Promise<BpfMap> {
-  const textOf = (index: number) => entries[index]?.reversed ?? '';
-  const keys = new StructArray('name_key', entries.length);
-  keys.fill('prefix_bits', (index) => POLICY_BITS + 8 * textOf(index).length);
-  keys.fill('policy', () => policyId);
-  keys.fillText('reversed', textOf);
-  const values = new StructArray('name_rules', entries.length);
-  values.fillList('rules', (index) => entries[index]?.ruleIds ?? []);
-  values.fillList('patterns', (index) => entries[index]?.patternIndexes.map((pattern) => pattern + 1) ?? []);
-  values.fill('deny_rule', (index) => entries[index]?.denyRuleId ?? 0);
-  values.fill(
-    'flags',
-    (index) =>
-      (entries[index]?.ancestor ? LIMITS.NAME_ANCESTOR : 0) |
-      (entries[index]?.exact ? LIMITS.NAME_EXACT : 0) |
-      (entries[index]?.lookup ? LIMITS.NAME_LOOKUP : 0),
+function fillPolicies(subjects: readonly CompiledSubject[]): Promise<BpfMap> {
+  const values = new StructArray('policy', subjects.length);
+  values.fill('flags', (index) => policyFlags(subjects[index]));
+  return fillInner(
+    'policies',
+    Uint32Array.from(subjects, ({ policyId }) => policyId),
+    values,
   );
+}
+
+function policyFlags(subject: CompiledSubject | undefined): number {
+  if (!subject) return 0;
+  const { strictDns, audit, denyNames, inbound } = subject;
+  const limit = inbound.length > 0 ? LIMITS.POLICY_LIMIT_INBOUND : LIMITS.POLICY_NO_INBOUND;
+  return (
+    (strictDns ? LIMITS.POLICY_STRICT_DNS : 0) |
+    (audit ? LIMITS.POLICY_AUDIT : 0) |
+    (denyNames ? LIMITS.POLICY_DENY_NAMES : 0) |
+    (inbound === 'all' ? 0 : limit)
+  );
+}
+
+/* Rows of all subjects end to end; a subject's patterns and sets are counted on from those of the ones before. */
+function concat<Row>(
+  subjects: readonly CompiledSubject[],
+  rowsOf: (subject: CompiledSubject, before: number) => readonly Row[],
+  count: (subject: CompiledSubject) => number,
+): Row[] {
+  const rows: Row[] = [];
+  let before = 0;
+  for (const subject of subjects) {
+    for (const row of rowsOf(subject, before)) rows.push(row);
+    before += count(subject);
+  }
+  return rows;
+}
+
+function fillNames(subjects: readonly CompiledSubject[]): Promise<BpfMap> {
+  const rows = concat(
+    subjects,
+    ({ policyId, names }, before) => names.entries.map((entry) => ({ policyId, entry, before })),
+    ({ names }) => names.patterns.length,
+  );
+  const textOf = (index: number) => rows[index]?.entry.reversed ?? '';
+  const keys = new StructArray('name_key', rows.length);
+  keys.fill('prefix_bits', (index) => POLICY_BITS + 8 * textOf(index).length);
+  keys.fill('policy', (index) => rows[index]?.policyId ?? 0);
+  keys.fillText('reversed', textOf);
+  const values = new StructArray('name_rules', rows.length);
+  values.fillList('rules', (index) => rows[index]?.entry.ruleIds ?? []);
+  values.fillList('patterns', (index) => {
+    const row = rows[index];
+    return row?.entry.patternIndexes.map((pattern) => row.before + pattern + 1) ?? [];
+  });
+  values.fill('deny_rule', (index) => rows[index]?.entry.denyRuleId ?? 0);
+  values.fill('flags', (index) => nameFlags(rows[index]?.entry));
   return fillInner('names', keys.bytes, values);
+}
+
+function nameFlags(entry: NameEntry | undefined): number {
+  return (
+    (entry?.ancestor ? LIMITS.NAME_ANCESTOR : 0) |
+    (entry?.exact ? LIMITS.NAME_EXACT : 0) |
+    (entry?.lookup ? LIMITS.NAME_LOOKUP : 0)
+  );
 }
 
 const PATTERN_EFFECTS = {
@@ -116,7 +161,8 @@ const PATTERN_EFFECTS = {
   lookup: LIMITS.PATTERN_LOOKUP,
 } as const;
 
-function fillPatterns({ names: { patterns } }: CompiledPolicy): Promise<BpfMap> {
+function fillPatterns(subjects: readonly CompiledSubject[]): Promise<BpfMap> {
+  const patterns = subjects.flatMap(({ names }) => names.patterns);
   const values = new StructArray('pattern', patterns.length);
   values.fill('rule', (index) => patterns[index]?.ruleId ?? 0);
   values.fill('effect', (index) => PATTERN_EFFECTS[patterns[index]?.effect ?? 'allow']);
@@ -126,53 +172,100 @@ function fillPatterns({ names: { patterns } }: CompiledPolicy): Promise<BpfMap> 
   return fillInner('patterns', numbersTo(patterns.length), values);
 }
 
-function fillSets(sets: readonly (readonly number[])[]): Promise<BpfMap> {
+function fillSets(subjects: readonly CompiledSubject[]): Promise<BpfMap> {
+  const sets = subjects.flatMap(({ prefixes }) => prefixes.sets);
   const values = new StructArray('rule_set', sets.length);
   values.fillList('rules', (index) => sets[index] ?? []);
   return fillInner('sets', numbersTo(sets.length), values);
 }
 
-function fillPrefixes({ policyId, prefixes: { prefixes } }: CompiledPolicy): Promise<BpfMap> {
-  const { addrs, bits, allowSet, denySet } = prefixes;
-  const keys = new StructArray('prefix_key', bits.length);
+function fillPrefixes(subjects: readonly CompiledSubject[]): Promise<BpfMap> {
+  const tables = subjects.map(({ policyId, prefixes }) => ({ policyId, entries: prefixes.prefixes }));
+  const count = tables.reduce((sum, { entries }) => sum + entries.bits.length, 0);
+  const keys = new StructArray('prefix_key', count);
   const words = wordsOf(keys.bytes);
   const step = LAYOUT.prefix_key.size / WORD_BYTES;
-  for (let index = 0; index < bits.length; index++) {
-    words[index * step] = POLICY_AND_PAD_BITS + (bits[index] ?? 0); // prefix_bits comes first
+  let at = 0; // prefix_bits comes first
+  for (const { entries } of tables) {
+    for (const bits of entries.bits) {
+      words[at] = POLICY_AND_PAD_BITS + bits;
+      at += step;
+    }
   }
-  keys.fill('policy', () => policyId);
-  copyAddresses(keys, addrs);
-  return fillInner('prefixes', keys.bytes, encodeAddrRules(allowSet, denySet));
+  fillPolicyIds(keys, tables, ({ entries }) => entries.bits.length);
+  copyAddresses(
+    keys,
+    tables.map(({ entries }) => entries.addrs),
+  );
+  return fillInner(
+    'prefixes',
+    keys.bytes,
+    encodeAddrRules(subjects, ({ prefixes }) => prefixes.prefixes, count),
+  );
 }
 
-function fillHosts({ policyId, prefixes: { hosts } }: CompiledPolicy): Promise<BpfMap> {
-  const { addrs, allowSet, denySet } = hosts;
-  const keys = new StructArray('host_key', allowSet.length);
-  keys.fill('policy', () => policyId);
-  copyAddresses(keys, addrs);
-  return fillInner('hosts', keys.bytes, encodeAddrRules(allowSet, denySet));
+function fillHosts(subjects: readonly CompiledSubject[]): Promise<BpfMap> {
+  const tables = subjects.map(({ policyId, prefixes }) => ({ policyId, entries: prefixes.hosts }));
+  const count = tables.reduce((sum, { entries }) => sum + entries.allowSet.length, 0);
+  const keys = new StructArray('host_key', count);
+  fillPolicyIds(keys, tables, ({ entries }) => entries.allowSet.length);
+  copyAddresses(
+    keys,
+    tables.map(({ entries }) => entries.addrs),
+  );
+  return fillInner(
+    'hosts',
+    keys.bytes,
+    encodeAddrRules(subjects, ({ prefixes }) => prefixes.hosts, count),
+  );
+}
+
+function fillPolicyIds<Table extends { readonly policyId: number }>(
+  keys: AddressKeys,
+  tables: readonly Table[],
+  count: (table: Table) => number,
+): void {
+  const ids = new Uint16Array(keys.count);
+  let at = 0;
+  for (const table of tables) {
+    ids.fill(table.policyId, at, at + count(table));
+    at += count(table);
+  }
+  keys.fill('policy', (index) => ids[index] ?? 0);
 }
 
 /* By words, here and below: there may be a million, and a call or an object for each is what takes the time. */
-function copyAddresses(keys: StructArray<'prefix_key'> | StructArray<'host_key'>, addrs: Uint8Array): void {
+type AddressKeys = StructArray<'prefix_key'> | StructArray<'host_key'>;
+
+function copyAddresses(keys: AddressKeys, tables: readonly Uint8Array[]): void {
   if (keys.count === 0) return;
   const to = wordsOf(keys.bytes);
-  const from = wordsOf(addrs);
   const step = keys.bytes.length / keys.count / WORD_BYTES;
-  const first = keys.at(0, 'addr') / WORD_BYTES;
-  for (let index = 0; index < keys.count; index++) {
-    const toAt = first + index * step;
-    const fromAt = (index * ADDR) / WORD_BYTES;
-    for (let word = 0; word < ADDR / WORD_BYTES; word++) to[toAt + word] = from[fromAt + word] ?? 0;
+  let toAt = keys.at(0, 'addr') / WORD_BYTES;
+  for (const addrs of tables) {
+    const from = wordsOf(addrs);
+    for (let fromAt = 0; fromAt < from.length; fromAt += ADDR / WORD_BYTES, toAt += step) {
+      for (let word = 0; word < ADDR / WORD_BYTES; word++) to[toAt + word] = from[fromAt + word] ?? 0;
+    }
   }
 }
 
-function encodeAddrRules(allowSet: Uint32Array, denySet: Uint32Array): StructArray<'addr_rules'> {
-  const values = new StructArray('addr_rules', allowSet.length);
+function encodeAddrRules(
+  subjects: readonly CompiledSubject[],
+  entriesOf: (subject: CompiledSubject) => HostEntries,
+  count: number,
+): StructArray<'addr_rules'> {
+  const values = new StructArray('addr_rules', count);
   const words = wordsOf(values.bytes);
-  for (let index = 0; index < allowSet.length; index++) {
-    words[2 * index] = allowSet[index] ?? 0;
-    words[2 * index + 1] = denySet[index] ?? 0;
+  let at = 0;
+  let before = 0;
+  for (const subject of subjects) {
+    const { allowSet, denySet } = entriesOf(subject);
+    for (let index = 0; index < allowSet.length; index++) {
+      words[at++] = allowSet[index] ? before + (allowSet[index] ?? 0) : 0;
+      words[at++] = denySet[index] ? before + (denySet[index] ?? 0) : 0;
+    }
+    before += subject.prefixes.sets.length;
   }
   return values;
 }

@@ -43,14 +43,16 @@ export function setOwnAddresses(state: DatapathState, addresses: readonly OwnAdd
   for (const key of onlink) state.map('onlink').set(key, PRESENT);
 }
 
-/** Sets the trusted resolvers; those of before are taken out. */
-export function setResolvers(state: DatapathState, resolvers: readonly Resolver[]): void {
-  const keys = resolvers.map((resolver) =>
-    encodeStruct('resolver_key', {
-      addr: resolver.addr16,
-      port_be: resolver.port,
-      policy: HOST_POLICY,
-    }),
+/** Sets the resolvers that these policies trust; those of before are taken out. */
+export function setResolvers(
+  state: DatapathState,
+  resolvers: readonly Resolver[],
+  policyIds: readonly number[] = [HOST_POLICY],
+): void {
+  const keys = policyIds.flatMap((policy) =>
+    resolvers.map(({ addr16, port }) =>
+      encodeStruct('resolver_key', { addr: addr16, port_be: port, policy }),
+    ),
   );
   replaceKeys(state.map('resolvers'), keys);
 }

@@ -101,6 +101,22 @@ export const LAYOUT = {
       pad: [4, 4],
     },
   },
+  subject: {
+    size: 16,
+    fields: {
+      policy: [0, 4],
+      flags: [4, 4],
+      netns_cookie: [8, 8],
+    },
+  },
+  socket_owner: {
+    size: 16,
+    fields: {
+      netns_cookie: [0, 8],
+      policy: [8, 4],
+      pad: [12, 4],
+    },
+  },
   slot: {
     size: 16,
     fields: {
@@ -110,7 +126,7 @@ export const LAYOUT = {
     },
   },
   control: {
-    size: 64,
+    size: 72,
     fields: {
       layout: [0, 4],
       active: [4, 4],
@@ -119,6 +135,8 @@ export const LAYOUT = {
       hash_seed: [48, 8],
       next_rule_id: [56, 4],
       ready: [60, 4],
+      subject_levels: [64, 4],
+      pad: [68, 4],
     },
   },
   flow_key: {
@@ -445,6 +463,7 @@ export const LIMITS = {
   MAX_FRAGMENTS: 4096,
   MAX_DNS_STREAMS: 4096,
   MAX_INTERFACES: 1024,
+  MAX_SUBJECTS: 1024,
   RING_BYTES: 1048576,
   MAX_NAME: 255,
   MAX_DNS_MESSAGE: 4096,
@@ -465,7 +484,9 @@ export const LIMITS = {
   POLICY_AUDIT: 2,
   POLICY_DENY_NAMES: 4,
   POLICY_LIMIT_INBOUND: 8,
-  INBOUND_RULE: 4294967295,
+  POLICY_NO_INBOUND: 16,
+  INBOUND_RULES: 4294901760,
+  SUBJECT_OWN_NETNS: 1,
   FLOW_FIN: 1,
   MAX_EVENT_ADDRS: 16,
 } as const;

@@ -35,6 +35,18 @@ export class Pins {
     return `${this.root}/links/cgroup-${program}`;
   }
 
+  /** A hook of a subject's cgroup, by the cgroup's id. */
+  subjectLink(cgroupId: bigint, hook: string): string {
+    return `${this.root}/links/subject-${cgroupId}-${hook}`;
+  }
+
+  /** The cgroups of subjects that have any hook pinned. */
+  subjects(): bigint[] {
+    if (!existsSync(`${this.root}/links`)) return [];
+    const ids = readdirSync(`${this.root}/links`).map((name) => /^subject-(\d+)-/u.exec(name)?.[1]);
+    return [...new Set(ids)].flatMap((id) => (id === undefined ? [] : BigInt(id)));
+  }
+
   /** Makes the directories. */
   create(): void {
     mkdirSync(`${this.root}/maps`, { recursive: true, mode: 0o700 });

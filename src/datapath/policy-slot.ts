@@ -1,5 +1,6 @@
 import type { CompiledPolicy, CompiledRule } from './compiled-policy.ts';
 import { fillSlot } from './fill-slot.ts';
+import { waitForPrograms } from './grace-period.ts';
 import { LAYOUT } from './layout.ts';
 import { POLICY_MAPS } from './policy-maps.ts';
 import { activeSlot, type MapSource, ONLY } from './state.ts';
@@ -44,8 +45,9 @@ export async function switchSlot(maps: MapSource, policy: CompiledPolicy): Promi
   maps.map('control').set(ONLY, control);
 }
 
-/** Frees the inner maps of the slot that is not active. */
+/** Frees the inner maps of the slot that is not active, once no program that began before the switch reads them. */
 export async function freeIdleSlot(maps: MapSource): Promise<void> {
+  await waitForPrograms();
   const control = maps.map('control').get(ONLY);
   if (!control) return;
   const idle = 1 - readField(control, 'control', 'active');

@@ -1,3 +1,4 @@
+import { release } from 'node:os';
 import { SystemError, UnsupportedError } from '../errors.ts';
 import { BpfMap } from '../libbpf/map.ts';
 import { loadObject } from '../libbpf/object.ts';
@@ -32,6 +33,9 @@ export const STATE_MAPS = [
   'rule_states',
   'onlink',
   'socket_flows',
+  'socket_owners',
+  'subjects',
+  'subject_cgroups',
   'events',
 ] as const;
 export type StateMapName = (typeof STATE_MAPS)[number];
@@ -123,6 +127,7 @@ export async function loadState(
 ): Promise<DatapathState> {
   using made = await loadObject(objectPath, (opened) => {
     select(opened, []);
+    opened.setConstant('has_packet_netns', Uint8Array.of(hasPacketNetns() ? 1 : 0, 0, 0, 0));
     for (const [name, map] of maps.entries()) reuse(opened, name, map, maps.pins);
   });
   using scope = new Scope();
@@ -136,8 +141,14 @@ export async function loadState(
   return new DatapathState(all, loaded, scope.move());
 }
 
+/* Linux 6.15: bpf_get_netns_cookie() for programs on packets of cgroups. */
+function hasPacketNetns(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > 6 || (major === 6 && minor >= 15);
+}
+
 /* The programs that read answers take about as long as all others. */
-const INBOUND = /_(arrive|learn|track)/u;
+const INBOUND = /_(arrive|learn|track|enter)/u;
 
 async function loadHalf(
   objectPath: string,
@@ -173,6 +184,12 @@ export function initControl(state: DatapathState, netnsCookie: bigint, hashSeed:
       next_rule_id: FIRST_RULE_ID,
     }),
   );
+}
+
+/** The first id that no rule of this instance has had. */
+export function nextRuleId(maps: MapSource): number {
+  const control = maps.map('control').get(ONLY);
+  return control ? readField(control, 'control', 'next_rule_id') : FIRST_RULE_ID;
 }
 
 /** Pins every map of the state. */

@@ -38,11 +38,14 @@ export async function checkTarget(instance: string, target: Target): Promise<Ans
   using state = openPinnedMaps(new Pins(instance));
   const record = new RunDir(instance).readRecord(activeEpoch(state));
   if (!record) return undefined;
+  const dns = record.policies.find(({ policyId }) => policyId === HOST_POLICY)?.dns ?? 'open';
   const rules = new Map(
-    record.rules.map(({ id, canonical, source }) => {
-      const rule = parseCanonicalRule(canonical, source);
-      return [id, { ...rule, ports: portsInForce(rule, record.dns) }];
-    }),
+    record.rules
+      .filter((each) => each.policyId === HOST_POLICY)
+      .map(({ id, canonical, source }) => {
+        const rule = parseCanonicalRule(canonical, source);
+        return [id, { ...rule, ports: portsInForce(rule, dns) }];
+      }),
   );
   const { host } = target;
   const inForce = { state, record, rules };
@@ -61,7 +64,12 @@ async function checkName(inForce: InForce, target: Target, name: string): Promis
   if (listed) {
     return { verdict: 'deny', because: `${listed.source} lists ${name}, but not ${portText(target)}` };
   }
-  return await checkUnlisted(inForce, target, name, record.dns === 'strict');
+  return await checkUnlisted(
+    inForce,
+    target,
+    name,
+    record.policies.find(({ policyId }) => policyId === HOST_POLICY)?.dns === 'strict',
+  );
 }
 
 /* A rule lists the name; what it leads to may be refused all the same, as private or denied addresses are. */

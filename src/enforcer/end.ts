@@ -30,7 +30,7 @@ async function endInstance(instance: string, signals: readonly NodeJS.Signals[])
   if (pid !== undefined) await endProcess(run, pid, signals);
   using lock = run.lock();
   // Somebody has started it anew meanwhile: that one was not meant.
-  if (!lock) return { pid, removed: { hooks: 0, pins: false } };
+  if (!lock) return { pid, removed: { hooks: 0, cgroups: 0, pins: false } };
   const removed = takeDown(instance);
   run.remove();
   return { pid, removed };

@@ -1,4 +1,3 @@
-import type { Shares } from '../datapath/compiled-policy.ts';
 import { decodeEvent, type RawEvent } from '../datapath/event.ts';
 import { setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
 import { listLearned } from '../datapath/learned.ts';
@@ -12,10 +11,12 @@ import { SystemError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
+import { netnsCookie } from '../libbpf/setns.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
 import { type LinkEvent, watchLinks } from '../netlink/links.ts';
-import type { NumberedRule } from '../policy/compile-names.ts';
+import type { SubjectPolicy } from '../policy/policy.ts';
 import { letsPass } from '../policy/rule.ts';
+import { subjectText } from '../policy/subject.ts';
 import type { Scope } from '../scope.ts';
 import { Asker } from './asker.ts';
 import { NameBook } from './book.ts';
@@ -28,6 +29,7 @@ import type { EnforceOptions } from './options.ts';
 import { findPitfalls } from './pitfalls.ts';
 import { ResolverWatch } from './resolver-watch.ts';
 import { dnsPorts, formatResolver } from './resolvers.ts';
+import { type PoliciesInForce, swapPolicies } from './swap.ts';
 import { takeDown } from './takedown.ts';
 
 const PRUNE_MS = 30_000;
@@ -38,8 +40,7 @@ const RESOLVING = 16;
 /** What is in force when the enforcer begins to run. */
 export interface InForce extends CoverageStart {
   readonly options: EnforceOptions;
-  readonly rules: readonly NumberedRule[];
-  readonly shares: Shares;
+  readonly policies: PoliciesInForce;
   readonly resolvers: readonly Resolver[];
   /** The programs for `lo` are loaded. */
   readonly mayLearnOnLoopback: boolean;
@@ -57,10 +58,13 @@ export class Enforcer {
   readonly #book = new NameBook();
   readonly #coverage: Coverage;
   readonly #ruleNames = new Map<number, string>();
+  readonly #subjectNames = new Map<number, string>();
   readonly #teller: EventTeller;
   readonly #asker: Asker;
   readonly #fallback: Fallback;
+  #policies: PoliciesInForce;
   #resolvers: readonly Resolver[];
+  #swapping: Promise<unknown> = Promise.resolve();
   #ring: RingReader | undefined;
   #resolverWatch: ResolverWatch | undefined;
   #onEvent: (event: Event) => boolean = () => true;
@@ -71,10 +75,12 @@ export class Enforcer {
     this.inForce = inForce;
     this.#scope = scope;
     this.#resolvers = inForce.resolvers;
+    this.#policies = inForce.policies;
     this.#coverage = new Coverage(inForce, () => this.#recordInForce());
-    for (const { id, rule } of inForce.rules) this.#ruleNames.set(id, rule.source);
+    this.#nameRules();
     this.#teller = new EventTeller({
       ruleName: (id) => this.#ruleNames.get(id),
+      subjectName: (policyId) => this.#subjectNames.get(policyId),
       interfaceName: (ifindex) => this.#coverage.nameOf(ifindex),
       namesOf: (addr16) => this.#book.namesOf(addr16),
     });
@@ -82,7 +88,7 @@ export class Enforcer {
     this.#fallback = new Fallback({
       state: inForce.context.state,
       asker: this.#asker,
-      rules: () => inForce.rules,
+      rules: () => this.#policies.rules,
       resolvers: () => this.#resolvers,
       learned: (name, addresses) => {
         for (const address of addresses) this.#book.enter(name, address);
@@ -111,9 +117,39 @@ export class Enforcer {
     if (!this.inForce.adopts) this.#flushCaches();
     void this.#resolveExactNames();
     await freeIdleSlot(state);
-    if (this.inForce.adopts) settleRecords(state, this.inForce.shares);
-    dropRuleStates(state, new Set(this.inForce.rules.map(({ id }) => id)));
-    for (const text of findPitfalls(this.inForce)) this.inForce.listener.remark(text);
+    if (this.inForce.adopts) settleRecords(state, this.#policies.shares);
+    dropRuleStates(state, new Set(this.#policies.rules.map(({ id }) => id)));
+    for (const text of findPitfalls({ ...this.inForce, ...this.#policies }))
+      this.inForce.listener.remark(text);
+  }
+
+  /** The policies that are in force. */
+  get policies(): readonly SubjectPolicy[] {
+    return this.#policies.subjects;
+  }
+
+  /**
+   * Puts other policies in force in one step, one call after the other. Throws UsageError, SystemError; then what was
+   * in force is so still.
+   */
+  async swap(policies: readonly SubjectPolicy[]): Promise<void> {
+    const swapping = this.#swapping.then(() => this.#swap(policies));
+    this.#swapping = swapping.catch(() => {}); // the next one does not depend on it
+    await swapping;
+  }
+
+  async #swap(policies: readonly SubjectPolicy[]): Promise<void> {
+    const { context } = this.inForce;
+    this.#policies = await swapPolicies(context, this.#policies, policies, this.#resolvers, netnsCookie());
+    this.#nameRules();
+    void this.#resolveExactNames();
+  }
+
+  /* Names of rules that are gone stay known: events of theirs may still be in the ring. */
+  #nameRules(): void {
+    for (const { id, rule } of this.#policies.rules) this.#ruleNames.set(id, rule.source);
+    for (const { policyId, subject } of this.#policies.subjects)
+      this.#subjectNames.set(policyId, subjectText(subject));
   }
 
   /** Looks at the host anew: interfaces, own addresses, resolvers, and where exact names lead to. */
@@ -187,7 +223,11 @@ export class Enforcer {
       const before = this.#resolvers.map(formatResolver).join(', ');
       const now = resolvers.map(formatResolver).join(', ');
       if (now === before) return;
-      setResolvers(state, resolvers);
+      setResolvers(
+        state,
+        resolvers,
+        this.#policies.subjects.map(({ policyId }) => policyId),
+      );
       applyDnsPorts(state, dnsPorts(resolvers));
       this.#resolvers = resolvers;
       this.inForce.listener.remark(`trusted resolvers changed from ${before || 'none'} to ${now}`);
@@ -222,7 +262,7 @@ export class Enforcer {
   async #resolveExactNames(): Promise<void> {
     const [resolver] = this.#resolvers;
     if (!resolver) return;
-    const names = this.inForce.rules.flatMap(({ rule }) =>
+    const names = this.#policies.rules.flatMap(({ rule }) =>
       letsPass(rule) && rule.who.kind === 'exact' ? [rule.who.name] : [],
     );
     for (let at = 0; at < names.length; at += RESOLVING) {

@@ -14,6 +14,7 @@ const WITH_PORTS = new Set([6, 17, 132, 136]);
 /** What turns numbers of the kernel into the owner's words. */
 export interface Words {
   ruleName(id: number): string | undefined;
+  subjectName(policyId: number): string | undefined;
   interfaceName(ifindex: number): string | undefined;
   namesOf(addr16: Uint8Array): readonly string[];
 }
@@ -74,7 +75,7 @@ export class EventTeller {
       verdict: raw.verdict,
       reason: raw.reason,
       ...(rule !== undefined && { rule }),
-      policy: 'host',
+      policy: this.#words.subjectName(raw.policyId) ?? `#${raw.policyId}`,
       iface: this.#words.interfaceName(raw.ifindex) ?? `#${raw.ifindex}`,
       packet: packetOf(raw),
       ...(raw.process && { process: raw.process }),

@@ -1,4 +1,4 @@
-import { HOST_POLICY } from '../datapath/compile.ts';
+import type { SubjectRule } from '../datapath/compile.ts';
 import type { RawDnsEvent } from '../datapath/event.ts';
 import { pendingOf } from '../datapath/pending.ts';
 import type { DatapathState } from '../datapath/state.ts';
@@ -6,7 +6,6 @@ import { teach } from '../datapath/teacher.ts';
 import { RecordType } from '../dns/record-type.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import { decodeName } from '../dns/wire-name.ts';
-import type { NumberedRule } from '../policy/compile-names.ts';
 import { takesLeases } from '../policy/rule.ts';
 import { holdsName } from '../policy/who.ts';
 import type { Asker } from './asker.ts';
@@ -19,7 +18,7 @@ const MAX_RECENT = 10_000;
 export interface FallbackContext {
   readonly state: DatapathState;
   readonly asker: Asker;
-  rules(): readonly NumberedRule[];
+  rules(): readonly SubjectRule[];
   resolvers(): readonly Resolver[];
   /** An answer taught this. */
   learned(name: string, addresses: readonly Uint8Array[]): void;
@@ -49,7 +48,9 @@ export class Fallback {
     if (!resolver) return;
     if (event.qname !== undefined) {
       const types = event.unparsed === 'hints' ? [RecordType.a, RecordType.aaaa] : [event.qtype];
-      await Promise.all(types.map((qtype) => this.#ask(resolver, event.qname ?? '', qtype, [event.ruleId])));
+      await Promise.all(
+        types.map((qtype) => this.#ask(event.policyId, resolver, event.qname ?? '', qtype, [event.ruleId])),
+      );
       return;
     }
     // Anybody can send pieces in the resolver's name: not each is worth a look at the whole map.
@@ -61,19 +62,25 @@ export class Fallback {
     await Promise.all(
       waiting.map(({ name, qtype, ruleIds }) => {
         const text = decodeName(name);
-        return text === undefined ? undefined : this.#ask(resolver, text, qtype, ruleIds);
+        return text === undefined ? undefined : this.#ask(event.policyId, resolver, text, qtype, ruleIds);
       }),
     );
   }
 
-  async #ask(resolver: Resolver, name: string, qtype: number, ruleIds: readonly number[]): Promise<void> {
-    if (!this.#mayAsk(`${name} ${qtype}`)) return;
+  async #ask(
+    policyId: number,
+    resolver: Resolver,
+    name: string,
+    qtype: number,
+    ruleIds: readonly number[],
+  ): Promise<void> {
+    if (!this.#mayAsk(`${policyId} ${name} ${qtype}`)) return;
     const { state, asker, learned } = this.#context;
     const answer = await asker.ask(resolver, name, qtype);
     if (answer?.status !== 'learned') return;
-    const ids = this.#rulesFor(name, ruleIds);
+    const ids = this.#rulesFor(policyId, name, ruleIds);
     for (const { addr, ttl } of answer.addresses) {
-      teach(state, { policyId: HOST_POLICY, ruleIds: ids, addresses: [addr], ttlSeconds: ttl });
+      teach(state, { policyId, ruleIds: ids, addresses: [addr], ttlSeconds: ttl });
     }
     learned.call(
       this.#context,
@@ -83,10 +90,12 @@ export class Fallback {
   }
 
   /** All rules that list the name; a CNAME target is listed by those the kernel named. */
-  #rulesFor(name: string, fromKernel: readonly number[]): number[] {
+  #rulesFor(policyId: number, name: string, fromKernel: readonly number[]): number[] {
     const matching = this.#context
       .rules()
-      .filter(({ rule }) => takesLeases(rule) && holdsName(rule.who, name))
+      .filter(
+        (each) => each.policyId === policyId && takesLeases(each.rule) && holdsName(each.rule.who, name),
+      )
       .map(({ id }) => id);
     return matching.length > 0 ? matching : fromKernel.filter((id) => id !== 0);
   }

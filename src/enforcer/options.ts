@@ -1,6 +1,5 @@
 import type { Resolver } from '../dns/resolver.ts';
-import type { Policy } from '../policy/policy.ts';
-import type { PortRange } from '../policy/port.ts';
+import type { SubjectPolicy } from '../policy/policy.ts';
 
 /** What the owner asked for. */
 export interface EnforceOptions {
@@ -9,11 +8,8 @@ export interface EnforceOptions {
   readonly learning: readonly string[];
   /** Interfaces whose egress is controlled, `*` = every way out; empty = the default route's. */
   readonly enforced: readonly string[];
-  readonly policy: Policy;
-  /** Local ports on which new inbound flows are taken; absent = on all. */
-  readonly inbound?: readonly PortRange[];
-  /** Sentences on what was set besides rules, for `status`. */
-  readonly settings: readonly string[];
+  /** No two for one subject. Interfaces are controlled where one of them is the host's. */
+  readonly policies: readonly SubjectPolicy[];
   /** Empty = those that the host uses. */
   readonly resolvers: readonly Resolver[];
   /** Interfaces that are not there yet are waited for. */

@@ -3,29 +3,30 @@ import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
 import { connectUdp } from '../libbpf/udp-socket.ts';
+import type { Policy, SubjectPolicy } from '../policy/policy.ts';
 import { matchesPort } from '../policy/port.ts';
 import type { Present } from './interfaces.ts';
-import type { EnforceOptions } from './options.ts';
 import { formatResolver } from './resolvers.ts';
 
 const TCP = 6;
 
 /** What is in force, as far as it can be a pitfall. */
 interface Served {
-  readonly options: Pick<EnforceOptions, 'inbound'>;
+  readonly subjects: readonly SubjectPolicy[];
   readonly present: readonly Present[];
   readonly resolvers: readonly Resolver[];
   readonly isEveryWay: boolean;
 }
 
 /** What is legal but seldom meant, a sentence each. Asks the routing table, not the network. */
-export function findPitfalls({ options, present, resolvers, isEveryWay }: Served): string[] {
+export function findPitfalls({ subjects, present, resolvers, isEveryWay }: Served): string[] {
   const learning = new Set(present.filter(({ learns }) => learns).map(({ name }) => name));
+  const host = subjects.find(({ subject }) => subject.kind === 'host')?.policy;
   const ways = present.filter(({ enforces }) => enforces);
   return [
     ...(isEveryWay && ways.length === 0 ? [nothingEnforced()] : []),
-    ...sshRefused(options.inbound),
-    ...resolvers.flatMap((resolver) => notLearnedFrom(resolver, learning)),
+    ...(host ? sshRefused(host.inbound) : []),
+    ...(host ? resolvers.flatMap((resolver) => notLearnedFrom(resolver, learning)) : []),
   ];
 }
 
@@ -34,9 +35,9 @@ function nothingEnforced(): string {
 }
 
 /* sshd sets SSH_CONNECTION to "CLIENT PORT SERVER PORT". This session goes on; the next one would not. */
-function sshRefused(inbound: EnforceOptions['inbound']): string[] {
+function sshRefused(inbound: Policy['inbound']): string[] {
   const port = Number(process.env.SSH_CONNECTION?.split(' ')[3]);
-  if (!inbound || !port || matchesPort(inbound, TCP, port)) return [];
+  if (inbound === 'all' || !port || (inbound.length > 0 && matchesPort(inbound, TCP, port))) return [];
   return [
     `warning: -inbound leaves out port ${port}, by which you came: the next SSH session will be refused`,
   ];

@@ -1,5 +1,4 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { parseResolvConf } from '../dns/resolv-conf.ts';
 import { DNS_PORT, isLoopback, type Resolver } from '../dns/resolver.ts';
 import { UsageError } from '../errors.ts';
@@ -56,23 +55,6 @@ function checkBounds(resolvers: readonly Resolver[]): readonly Resolver[] {
 /** Whether resolv.conf names any resolver by itself. */
 export function namesResolver(files: ResolverFiles = HOST_FILES): boolean {
   return /^nameserver[ \t]/mu.test(readText(files.resolvConf));
-}
-
-/** The directories to watch for changes, with the names of the files in them; links are followed. */
-export function resolverPlaces(files: ResolverFiles = HOST_FILES): Map<string, Set<string>> {
-  const places = new Map<string, Set<string>>();
-  for (const path of Object.values(files)) {
-    for (const place of [path, realPath(path)]) {
-      if (place === undefined || !existsSync(dirname(place))) continue;
-      const names = places.get(dirname(place)) ?? new Set();
-      places.set(dirname(place), names.add(basename(place)));
-    }
-  }
-  return places;
-}
-
-function realPath(path: string): string | undefined {
-  return existsSync(path) ? realpathSync(path) : undefined;
 }
 
 /** A resolver as text, with its port where that is not 53. */

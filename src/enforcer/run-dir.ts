@@ -22,9 +22,29 @@ export const RUN_ROOT = '/run/l7egg';
 /** A rule as it is in force: its id in the kernel, its canonical text, as its owner wrote it, its share of lease records. */
 export interface RecordedRule {
   readonly id: number;
+  readonly policyId: number;
   readonly canonical: string;
   readonly source: string;
   readonly share?: { readonly ringBase: number; readonly ringLength: number };
+}
+
+/** A subject's policy as it is in force, but for its rules. */
+export interface RecordedPolicy {
+  readonly policyId: number;
+  /** As `subjectText` writes it. */
+  readonly subject: string;
+  readonly dns: 'open' | 'strict';
+  readonly audit: boolean;
+  /** Sentences on what else was set. */
+  readonly settings: readonly string[];
+}
+
+/** A cgroup that a policy is in force on. */
+export interface RecordedCgroup {
+  readonly policyId: number;
+  readonly path: string;
+  /** Its inode, in decimal. */
+  readonly id: string;
 }
 
 /** An interface as it is served. */
@@ -37,7 +57,7 @@ export interface RecordedInterface {
 
 /** What an instance writes down before it attaches, so that `status` needs no process. */
 export interface InstanceRecord {
-  readonly version: 1;
+  readonly version: 2;
   readonly instance: string;
   /** Of the slot that this describes. */
   readonly epoch: number;
@@ -46,12 +66,22 @@ export interface InstanceRecord {
   readonly netns: { readonly inode: number; readonly cookie: string };
   readonly attach: 'tcx' | 'clsact';
   readonly interfaces: readonly RecordedInterface[];
+  readonly policies: readonly RecordedPolicy[];
+  /** The first number that no subject has had. */
+  readonly nextPolicyId: number;
+  readonly cgroups: readonly RecordedCgroup[];
   readonly rules: readonly RecordedRule[];
-  readonly dns: 'open' | 'strict';
-  readonly audit: boolean;
   readonly resolvers: readonly string[];
-  /** Sentences on what else was set, as the start said them. */
-  readonly settings: readonly string[];
+}
+
+/** How a reload ended. */
+export interface ReloadRecord {
+  /** Counts the reloads of a process. */
+  readonly count: number;
+  readonly pid: number;
+  readonly ok: boolean;
+  /** What changed, or what is wrong. */
+  readonly lines: readonly string[];
 }
 
 /** The files of one instance below /run/l7egg. */
@@ -112,6 +142,19 @@ export class RunDir {
     renameSync(`${this.path}/next.json`, `${this.path}/state.json`);
   }
 
+  /** How the last reload ended; undefined when there was none. */
+  readReload(): ReloadRecord | undefined {
+    const path = `${this.path}/reload.json`;
+    if (!existsSync(path)) return undefined;
+    const record: unknown = JSON.parse(readFileSync(path, 'utf8')); // renamed into place, so whole
+    return isReload(record) ? record : undefined;
+  }
+
+  /** Writes down how a reload ended, for who asked for it. */
+  writeReload(record: ReloadRecord): void {
+    this.#replace('reload.json', `${JSON.stringify(record)}\n`);
+  }
+
   /** Notes that we made the clsact qdisc of an interface, so that it is ours to remove. */
   markClsact(ifindex: number): void {
     writeFileSync(`${this.path}/clsact.${ifindex}`, '');
@@ -134,6 +177,7 @@ export class RunDir {
   removeFiles(): void {
     rmSync(`${this.path}/state.json`, { force: true });
     rmSync(`${this.path}/next.json`, { force: true });
+    rmSync(`${this.path}/reload.json`, { force: true });
     rmSync(`${this.path}/pid`, { force: true });
     for (const ifindex of this.clsactMade()) rmSync(`${this.path}/clsact.${ifindex}`, { force: true });
   }
@@ -174,7 +218,11 @@ function hasCode(thrown: unknown, code: string): boolean {
 }
 
 function isRecord(value: unknown): value is InstanceRecord {
-  return typeof value === 'object' && value !== null && 'version' in value && value.version === 1;
+  return typeof value === 'object' && value !== null && 'version' in value && value.version === 2;
+}
+
+function isReload(value: unknown): value is ReloadRecord {
+  return typeof value === 'object' && value !== null && 'count' in value && 'lines' in value;
 }
 
 const START_LIMIT_MS = 20_000;

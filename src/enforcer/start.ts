@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { attachKind } from '../datapath/attach.ts';
-import { compilePolicy, HOST_POLICY, type RuleIds } from '../datapath/compile.ts';
-import type { Share } from '../datapath/compiled-policy.ts';
+import { compilePolicies, HOST_POLICY, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
 import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
 import { findLearned } from '../datapath/learned.ts';
@@ -16,19 +15,20 @@ import {
   FIRST_RULE_ID,
   initControl,
   loadState,
-  type MapSource,
+  nextRuleId,
   ONLY,
   openPinnedMaps,
   pinState,
 } from '../datapath/state.ts';
 import { encodeStruct, readField, writeStruct } from '../datapath/struct.ts';
+import { SUBJECT_PROGRAMS } from '../datapath/subject-hooks.ts';
 import { isLoopback, parseAddress, type Resolver } from '../dns/resolver.ts';
 import { TakenError } from '../errors.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { readInterface } from '../libbpf/ifindex.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import { listLinks } from '../netlink/links.ts';
-import { canonicalRule, type Rule } from '../policy/rule.ts';
+import type { Rule } from '../policy/rule.ts';
 import { Scope } from '../scope.ts';
 import { canAdopt } from './adopt.ts';
 import { provideBpffs } from './bpffs.ts';
@@ -48,8 +48,10 @@ import type { EnforceOptions, Listener } from './options.ts';
 import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
 import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
-import { lockStart, type RecordedRule, RunDir } from './run-dir.ts';
+import { lockStart, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
+import { attachSubjects, numberSubjects, placeSubjects } from './subjects.ts';
+import { recordPolicies } from './swap.ts';
 import { takeDown } from './takedown.ts';
 
 /** The BPF object lies beside the bundle. */
@@ -72,12 +74,7 @@ export async function startEnforcer(
   if (resolvers.length === 0) {
     listener.remark('no resolver is known, so no name can be learned: give one with -resolver');
   }
-  const { ways, isEveryWay } = namedWays(options.enforced);
-  const plan = planInterfaces(
-    options.learning.length > 0 ? options.learning : [findDefaultInterface('iface')],
-    ways,
-    resolvers.some(isLoopback),
-  );
+  const { plan, isEveryWay } = planHost(options, resolvers);
   provideBpffs();
   using _starting = await lockStart();
   const found = findPresent(plan, options.instance, netns, options.wait);
@@ -103,6 +100,17 @@ export async function startEnforcer(
   }
 }
 
+/* Interfaces are served where the host is a subject. */
+function planHost(
+  { policies, learning, enforced }: EnforceOptions,
+  resolvers: readonly Resolver[],
+): { plan: Served[]; isEveryWay: boolean } {
+  if (!policies.some(({ subject }) => subject.kind === 'host')) return { plan: [], isEveryWay: false };
+  const { ways, isEveryWay } = namedWays(enforced);
+  const learns = learning.length > 0 ? learning : [findDefaultInterface('iface')];
+  return { plan: planInterfaces(learns, ways, resolvers.some(isLoopback)), isEveryWay };
+}
+
 /** What is known before the first change. */
 interface Prepared {
   readonly options: EnforceOptions;
@@ -122,18 +130,28 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   const cookie = netnsCookie();
   const adopts = canAdopt(pins, cookie, run.readRecord());
   // At boot resolv.conf may not yet say that the resolver is a stub on this host.
-  const mayLearnOnLoopback = options.wait && options.resolvers.length === 0;
+  const mayLearnOnLoopback = plan.length > 0 && options.wait && options.resolvers.length === 0;
   const later = mayLearnOnLoopback ? [{ name: 'lo', learns: true, enforces: false }] : [];
-  const programs = [...programsFor(present, [...absent, ...later], isEveryWay), ...PROCESS_PROGRAMS];
+  const programs = [
+    ...programsFor(present, [...absent, ...later], isEveryWay),
+    ...(plan.length > 0 ? PROCESS_PROGRAMS : []),
+    ...(options.policies.some(({ subject }) => subject.kind !== 'host') ? SUBJECT_PROGRAMS : []),
+  ];
   const kept = scope.use(adopts ? openPinnedMaps(pins) : createPolicyMaps());
   const record = adopts ? run.settleRecord(activeEpoch(kept)) : undefined;
+  const { numbered, nextPolicyId } = numberSubjects(
+    options.policies,
+    record?.policies ?? [],
+    record?.nextPolicyId,
+  );
+  const placed = placeSubjects(numbered);
   const ids: RuleIds = {
-    known: new Map(record?.rules.map((rule) => [rule.canonical, rule.id])),
+    known: new Map(record?.rules.map(({ policyId, canonical, id }) => [ruleKey(policyId, canonical), id])),
     next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
     shares: readShares(record?.rules ?? []),
   };
-  const { compiled, rules } = compilePolicy(options.policy, ids, dnsPorts(resolvers), options.inbound);
-  const shares = sharesOf(compiled.rules);
+  const { compiled, rules } = compilePolicies(numbered, ids, dnsPorts(resolvers));
+  const policies = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
   // The programs are verified in a thread, while this one fills a slot that no program reads yet.
   const [state] = await together(
     loadState(objectPath, programs, kept).then((loaded) => scope.use(loaded)),
@@ -141,9 +159,10 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   );
   kept.close();
   if (!adopts) initControl(state, cookie, randomBits());
-  if (!options.force) {
+  const host = numbered.find(({ subject }) => subject.kind === 'host');
+  if (!options.force && host) {
     const byId = new Map(rules.map(({ id, rule }) => [id, rule]));
-    await refuseLockout(options.policy, resolvers, (addr) => leasedRules(state, byId, addr));
+    await refuseLockout(host.policy, resolvers, (addr) => leasedRules(state, byId, addr));
   }
 
   const kind = attachKind();
@@ -155,7 +174,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     }
     run.writePid();
     run.prepareRecord({
-      version: 1,
+      version: 2,
       instance: options.instance,
       epoch: nextEpoch(state),
       pid: process.pid,
@@ -163,19 +182,21 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       netns: { inode: netns, cookie: cookie.toString() },
       attach: kind,
       interfaces: recordInterfaces(plan, present),
-      rules: rules.map(({ id, rule }) => recordRule(id, rule, shares.get(id))),
-      dns: options.policy.dns,
-      audit: options.policy.audit,
+      ...recordPolicies(policies),
       resolvers: resolvers.map(formatResolver),
-      settings: options.settings,
     });
-    setResolvers(state, resolvers);
+    setResolvers(
+      state,
+      resolvers,
+      numbered.map(({ policyId }) => policyId),
+    );
     setOwnAddresses(state, ownAddresses());
     await switchSlot(state, compiled);
     run.commitRecord();
-    attachProcessHooks(state, pins, listener);
+    if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
-      seedInbound(state, bootTimeNs());
+      if (plan.length > 0) seedInbound(state, bootTimeNs());
+      attachSubjects(state, pins, placed, cookie);
       markReady(state);
     });
     dropOthers(context, present);
@@ -187,8 +208,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     options,
     listener,
     context,
-    rules,
-    shares,
+    policies,
     resolvers,
     plan,
     present,
@@ -196,10 +216,6 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     mayLearnOnLoopback,
     adopts,
   };
-}
-
-function recordRule(id: number, rule: Rule, share: Share | undefined): RecordedRule {
-  return { id, canonical: canonicalRule(rule), source: rule.source, ...(share && { share }) };
 }
 
 function leasedRules(state: DatapathState, byId: ReadonlyMap<number, Rule>, addr: Uint8Array): Rule[] {
@@ -222,11 +238,6 @@ function namedWays(enforced: readonly string[]): { ways: string[]; isEveryWay: b
 async function together<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b]);
   return Promise.all([a, b]);
-}
-
-function nextRuleId(maps: MapSource): number {
-  const control = maps.map('control').get(ONLY);
-  return control ? readField(control, 'control', 'next_rule_id') : FIRST_RULE_ID;
 }
 
 function markReady(state: DatapathState): void {

@@ -3,12 +3,13 @@ import { Pins } from '../datapath/pins.ts';
 import { activeEpoch } from '../datapath/policy-slot.ts';
 import { ONLY, openPinnedMaps, readCounters } from '../datapath/state.ts';
 import { readField, readWide } from '../datapath/struct.ts';
+import { isSubjectAttached } from '../datapath/subject-hooks.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import type { Direction } from '../libbpf/link.ts';
 import { requirePins } from './bpffs.ts';
 import { hooksInForce } from './in-force.ts';
-import { type InstanceRecord, RunDir } from './run-dir.ts';
+import { type InstanceRecord, type RecordedPolicy, RunDir } from './run-dir.ts';
 
 /** How one interface is served. `hooks` holds the directions whose program is in force. */
 export interface InterfaceStatus {
@@ -19,9 +20,22 @@ export interface InterfaceStatus {
   readonly hooks: readonly Direction[];
 }
 
+/** A subject's policy, but for its rules. */
+export interface SubjectStatus {
+  /** `host`, `cgroup:/…`, `unit:…`, `container:…` and the like. */
+  readonly subject: string;
+  readonly dns: 'open' | 'strict';
+  readonly audit: boolean;
+  /** Sentences on what else was set. */
+  readonly settings: readonly string[];
+  /** The cgroups that it is in force on; none for the host. */
+  readonly cgroups: readonly { readonly path: string; readonly attached: boolean }[];
+}
+
 /** Counts of one rule since it was first in force. */
 export interface RuleStatus {
   readonly rule: string;
+  readonly subject: string;
   readonly id: number;
   readonly allowed: number;
   readonly refused: number;
@@ -39,15 +53,12 @@ export interface LearnedStatus {
 /** What is in force for an instance. */
 export interface Status {
   readonly instance: string;
-  /** The verdict is in force on every enforced interface that is there. */
+  /** The verdict is in force on every enforced interface that is there, and on every cgroup of a subject. */
   readonly enforcing: boolean;
   readonly pid: number | undefined;
   readonly startedAt: string | undefined;
-  readonly dns: 'open' | 'strict' | undefined;
-  readonly audit: boolean;
+  readonly subjects: readonly SubjectStatus[];
   readonly resolvers: readonly string[];
-  /** Sentences on what else was set. */
-  readonly settings: readonly string[];
   readonly interfaces: readonly InterfaceStatus[];
   readonly rules: readonly RuleStatus[];
   readonly learned: readonly LearnedStatus[];
@@ -67,19 +78,24 @@ export function readStatus(instance: string): Status {
   const isReady = control !== undefined && readField(control, 'control', 'ready') === 1;
   const interfaces = record ? readInterfaces(record, pins) : readUnrecorded(pins);
   const enforced = interfaces.filter((each) => each.enforces && each.ifindex !== 0);
+  const subjects = (record?.policies ?? []).map((each) => readSubject(each, record, pins));
+  const cgroups = subjects.flatMap((each) => each.cgroups);
+  const subjectOf = new Map(record?.policies.map(({ policyId, subject }) => [policyId, subject]));
   const names = new Map(record?.rules.map(({ id, source }) => [id, source]));
   const now = Number(bootTimeNs() / 1_000_000_000n);
   return {
     instance,
-    enforcing: isReady && enforced.length > 0 && enforced.every(({ hooks }) => hooks.includes('egress')),
+    enforcing:
+      isReady &&
+      enforced.length + cgroups.length > 0 &&
+      enforced.every(({ hooks }) => hooks.includes('egress')) &&
+      cgroups.every(({ attached }) => attached),
     pid,
     startedAt: record?.startedAt,
-    dns: record?.dns,
-    audit: record?.audit ?? false,
+    subjects,
     resolvers: record?.resolvers ?? [],
-    settings: record?.settings ?? [],
     interfaces,
-    rules: (record?.rules ?? []).map(({ id, source }) => {
+    rules: (record?.rules ?? []).map(({ id, source, policyId }) => {
       const key = Buffer.alloc(4);
       key.writeUInt32LE(id);
       const value = state.map('rule_states').get(key);
@@ -87,6 +103,7 @@ export function readStatus(instance: string): Status {
         value ? Number(readWide(value, 'rule_state', field)) : 0;
       return {
         rule: source,
+        subject: subjectOf.get(policyId) ?? `#${policyId}`,
         id,
         allowed: count('allowed'),
         refused: count('refused'),
@@ -113,15 +130,24 @@ function nothingInForce(instance: string, pid: number | undefined): Status {
     enforcing: false,
     pid,
     startedAt: undefined,
-    dns: undefined,
-    audit: false,
+    subjects: [],
     resolvers: [],
-    settings: [],
     interfaces: [],
     rules: [],
     learned: [],
     counters: {},
   };
+}
+
+function readSubject(
+  { policyId, subject, dns, audit, settings }: RecordedPolicy,
+  record: InstanceRecord | undefined,
+  pins: Pins,
+): SubjectStatus {
+  const cgroups = (record?.cgroups ?? [])
+    .filter((each) => each.policyId === policyId)
+    .map(({ path, id }) => ({ path, attached: isSubjectAttached(pins, BigInt(id)) }));
+  return { subject, dns, audit, settings, cgroups };
 }
 
 /* The record is lost: what is pinned is in force all the same. */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { detachHook } from '../datapath/attach.ts';
 import { Pins } from '../datapath/pins.ts';
+import { detachPinned } from '../datapath/subject-hooks.ts';
 import { SystemError } from '../errors.ts';
 import { removeClsact } from '../libbpf/clsact.ts';
 import { countFilters } from '../netlink/filters.ts';
@@ -10,6 +11,7 @@ import { RunDir } from './run-dir.ts';
 /** What was taken down, for the owner. */
 export interface Removed {
   readonly hooks: number;
+  readonly cgroups: number;
   readonly pins: boolean;
 }
 
@@ -22,6 +24,8 @@ export function takeDown(instance: string): Removed {
   const run = new RunDir(instance);
   const record = run.readRecord();
   const hooks = pins.hooks();
+  const subjects = pins.subjects();
+  for (const id of subjects) detachPinned(pins, id);
   const detach = (isGone: boolean) => {
     for (const direction of ['egress', 'ingress'] as const) {
       for (const hook of hooks.filter((each) => each.direction === direction)) detachHook(pins, hook, isGone);
@@ -37,7 +41,7 @@ export function takeDown(instance: string): Removed {
   const hadPins = existsSync(pins.root) && readdirSync(pins.root).length > 0;
   pins.remove();
   run.removeFiles();
-  return { hooks: hooks.length, pins: hadPins };
+  return { hooks: hooks.length, cgroups: subjects.length, pins: hadPins };
 }
 
 /* The qdisc goes when we made it and nobody else has put a filter on it since. */

@@ -1,10 +1,9 @@
-import type { NameMatch } from '../policy/name.ts';
-import { MAX_PORTS, type PortRange } from '../policy/port.ts';
 import type { DnsMode, Rule } from '../policy/rule.ts';
 import type { Who } from '../policy/who.ts';
 import { isEveryName } from './cilium-name.ts';
 import { type Peers, readPeers } from './cilium-peers.ts';
 import { type Ports, readPorts } from './cilium-ports.ts';
+import { splitPorts } from './kube-ports.ts';
 import { leaveOut } from './leave-out.ts';
 import type { MapValue, Value } from './value.ts';
 
@@ -32,7 +31,8 @@ export function readEgress(value: Value, source: string, action: 'allow' | 'deny
   if (isBarred || peers.kind === 'nobody') return NOTHING;
   const lookups = readLookups(value, peers, ports, source);
   const whos = whosOf(peers, ports);
-  const rules = splitPorts(ports.ranges).flatMap((ranges) =>
+  const portSets = ports.ranges ? splitPorts(value, ports.ranges) : [[]];
+  const rules = portSets.flatMap((ranges) =>
     whos.map((who): Rule => ({ who, action, ports: ranges, source })),
   );
   return { ...lookups, rules: [...rules, ...lookups.rules] };
@@ -42,15 +42,6 @@ export function readEgress(value: Value, source: string, action: 'allow' | 'deny
  * no peers a rule is of every destination (layer4.rst, "to any layer 3 destination"). */
 function whosOf(peers: Peers, ports: Ports): readonly Who[] {
   return peers.kind === 'absent' && ports.ranges ? [{ kind: 'any' }] : peers.whos;
-}
-
-/** Rules may have MAX_PORTS ranges each; several rules are their union. No list for no port at all. */
-function splitPorts(ranges: readonly PortRange[] | undefined): readonly (readonly PortRange[])[] {
-  if (!ranges) return [[]];
-  const count = Math.ceil(ranges.length / MAX_PORTS);
-  return Array.from({ length: count }, (_, index) =>
-    ranges.slice(index * MAX_PORTS, (index + 1) * MAX_PORTS),
-  );
 }
 
 /* What passes under a condition can't pass without it. */
@@ -84,10 +75,9 @@ function readLookups(rule: Value, peers: Peers, { lookups }: Ports, source: stri
   }
   rule.warn('is taken as lookups at the trusted resolvers, whatever it selects');
   const names = lookups.flatMap((each) => each.names);
-  const isOpen = names.some(isEveryName);
-  const listed: NameMatch[] = names.filter((who) => !isEveryName(who));
   return {
-    rules: listed.map((who): Rule => ({ who, action: 'lookup', ports: [], source })),
-    dns: isOpen ? 'open' : 'strict',
+    // "Every name" is a rule too: where another file makes DNS strict, Cilium adds up what both list.
+    rules: names.map((who): Rule => ({ who, action: 'lookup', ports: [], source })),
+    dns: names.some(isEveryName) ? 'open' : 'strict',
   };
 }

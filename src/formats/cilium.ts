@@ -2,6 +2,7 @@ import type { DnsMode } from '../policy/rule.ts';
 import { type Egress, readEgress } from './cilium-egress.ts';
 import { isEveryName } from './cilium-name.ts';
 import { type Fit, readSelector } from './cilium-selector.ts';
+import { readMetadata } from './object-metadata.ts';
 import type { FormatContext, PolicyPart } from './part.ts';
 import type { MapValue, Value } from './value.ts';
 
@@ -18,22 +19,20 @@ export function readCiliumClusterwide(document: MapValue, context: FormatContext
 }
 
 function readPolicy(document: MapValue, context: FormatContext, isClusterwide: boolean): PolicyPart[] {
-  const metadata = document.getNonNull('metadata')?.map();
-  const name = metadata?.getNonNull('name')?.text('the name of the policy is legal');
+  const { name } = readMetadata(document);
   document.ignore('status');
   const spec = document.getNonNull('spec');
   const specs = document.getNonNull('specs');
   document.end();
   if (!spec && !specs) document.value.error('has no "spec": a rule, or a list of them in "specs", is legal');
-  const title = name ?? document.value.place.file;
   const listed = (specs?.list('a list of rules is legal') ?? []).map((value, index) => ({
     value,
-    source: `${title} specs[${index}]`,
+    source: `${name} specs[${index}]`,
   }));
-  const all = [...(spec ? [{ value: spec, source: title }] : []), ...listed];
+  const all = [...(spec ? [{ value: spec, source: name }] : []), ...listed];
   return all.flatMap(({ value, source }) => {
     const part = readSpec(value, source, context, isClusterwide);
-    return part ? [{ name: title, ...part }] : [];
+    return part ? [{ name, ...part }] : [];
   });
 }
 

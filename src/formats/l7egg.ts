@@ -18,6 +18,8 @@ export function readL7egg(document: MapValue): PolicyPart[] {
   const subject = document.get('subject');
   const dns = document.get('dns')?.word(DNS_MODES);
   const allowPrivateAnswers = document.get('allowPrivateAnswers')?.boolean();
+  const inbound = document.get('inbound');
+  const inboundPorts = inbound && readPorts(inbound);
   const shaping = readShaping(document.get('shaping'));
   const list = document.require('rules', '[] for no rule, or a list of rules, is legal')?.list();
   const title = name ?? document.value.place.file;
@@ -32,6 +34,7 @@ export function readL7egg(document: MapValue): PolicyPart[] {
       rules,
       ...(dns && { dns }),
       ...(allowPrivateAnswers !== undefined && { allowPrivateAnswers }),
+      ...(inboundPorts && { inbound: inboundPorts }),
       ...(shaping && { shaping }),
     },
   ];

@@ -1,3 +1,4 @@
+import type { PortRange } from '../policy/port.ts';
 import type { DnsMode, Rule } from '../policy/rule.ts';
 import type { Shaping } from '../policy/shaping.ts';
 import type { Subject } from '../policy/subject.ts';
@@ -19,8 +20,12 @@ export interface PolicyPart {
   readonly dns?: DnsMode;
   readonly allowPrivateAnswers?: boolean;
   readonly shaping?: Shaping;
+  /** Local ports on which calls from outside are taken; an empty list is none. */
+  readonly inbound?: readonly PortRange[];
   /** The interface whose egress is controlled. */
   readonly eface?: string;
+  /** The interface on which DNS answers come in. */
+  readonly iface?: string;
   /** How programs are attached: `tc` or `cgroup`. */
   readonly mode?: 'tc' | 'cgroup';
 }

@@ -2,8 +2,6 @@ import { Composer, type Document, Lexer, LineCounter, Parser } from 'yaml';
 import type { Problems } from './problem.ts';
 import { Value } from './value.ts';
 
-/** Larger files are refused. */
-export const MAX_FILE_BYTES = 64 * 1024 * 1024;
 /** Aliases that one file may use. */
 const MAX_ALIASES = 10_000;
 /** Maps and lists within each other. */

@@ -1,14 +1,23 @@
 import { UsageError } from '../errors.ts';
 import { readCilium, readCiliumClusterwide } from './cilium.ts';
+import { readClusterEgg } from './cluster-egg.ts';
+import { readExternalService } from './external-service.ts';
 import { readL7egg } from './l7egg.ts';
+import { readMultiNetworkPolicy } from './multi-network-policy.ts';
+import { readNetworkPolicy } from './network-policy.ts';
 import type { FormatContext, PolicyPart, ReadPolicy } from './part.ts';
 import { formatProblem, Problems } from './problem.ts';
 import { type Progress, readDocuments } from './read-documents.ts';
 import type { Value } from './value.ts';
 
 /** The kinds that we read, by `apiVersion` and `kind`. */
-const KINDS: ReadonlyMap<string, ReadPolicy> = new Map([
+const KINDS: ReadonlyMap<string, ReadPolicy> = new Map<string, ReadPolicy>([
   ['l7egg/v1 EgressPolicy', readL7egg],
+  ['networking.k8s.io/v1 NetworkPolicy', readNetworkPolicy],
+  ['k8s.cni.cncf.io/v1beta1 MultiNetworkPolicy', readMultiNetworkPolicy],
+  ['k8s.cni.cncf.io/v1beta2 MultiNetworkPolicy', readMultiNetworkPolicy],
+  ['maciekleks.dev/v1alpha1 ClusterEgg', readClusterEgg],
+  ['egress.monzo.com/v1 ExternalService', readExternalService],
   ['cilium.io/v2 CiliumNetworkPolicy', readCilium],
   ['cilium.io/v2 CiliumClusterwideNetworkPolicy', readCiliumClusterwide],
 ]);

@@ -58,6 +58,11 @@ export class Value {
     return isSeq(this.#node);
   }
 
+  /** Text stands there, not a number or such a word as `true`. */
+  get isText(): boolean {
+    return typeof this.#scalar() === 'string';
+  }
+
   /** Reports an error here: `PATH WHAT`. */
   error(what: string): undefined {
     this.#source.problems.error(this.place, `${this.path || 'the document'} ${what}`);

@@ -1,4 +1,6 @@
+import { SystemError } from '../errors.ts';
 import { decodeAddress } from './attributes.ts';
+import { change } from './change.ts';
 import { dump } from './dump.ts';
 
 /** A socket of the kernel's list. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; zero when there is none. */
@@ -22,6 +24,7 @@ export const TcpState = { established: 1, synSent: 2, synReceived: 3, timeWait: 
 
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
+const SOCK_DESTROY = 21;
 const REQUEST_BYTES = 56;
 const MESSAGE_BYTES = 72;
 const ALL_STATES = 0xffffffff;
@@ -38,6 +41,43 @@ export function listTcpSockets(): DiagSocket[] {
 /** All UDP sockets of this thread's network namespace. Throws SystemError. */
 export function listUdpSockets(): DiagSocket[] {
   return listSockets(IPPROTO_UDP);
+}
+
+/** Both ends of a connection. */
+export interface Connection {
+  readonly local: Uint8Array;
+  readonly localPort: number;
+  readonly remote: Uint8Array;
+  readonly remotePort: number;
+}
+
+/**
+ * Ends a TCP connection of this thread's network namespace: its program gets ECONNABORTED. False when there is no
+ * such socket, or the kernel can't (CONFIG_INET_DIAG_DESTROY). Throws SystemError.
+ */
+export function destroyTcpSocket({ local, localPort, remote, remotePort }: Connection): boolean {
+  const isIpv4 = isMapped(remote);
+  const request = Buffer.alloc(REQUEST_BYTES); // struct inet_diag_req_v2
+  request.writeUInt8(isIpv4 ? AF_INET : AF_INET6, 0);
+  request.writeUInt8(IPPROTO_TCP, 1);
+  request.writeUInt32LE(ALL_STATES, 4);
+  request.writeUInt16BE(localPort, 8); // struct inet_diag_sockid
+  request.writeUInt16BE(remotePort, 10);
+  request.set(isIpv4 ? local.subarray(12) : local, 12);
+  request.set(isIpv4 ? remote.subarray(12) : remote, 28);
+  request.fill(0xff, 48, 56); // INET_DIAG_NOCOOKIE
+  try {
+    change('end a TCP connection', NETLINK_SOCK_DIAG, SOCK_DESTROY, 0, request);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof SystemError && ['ENOENT', 'EOPNOTSUPP', 'EINVAL'].includes(thrown.code))
+      return false;
+    throw thrown;
+  }
+}
+
+function isMapped(addr16: Uint8Array): boolean {
+  return addr16[10] === 0xff && addr16[11] === 0xff && addr16.subarray(0, 10).every((byte) => byte === 0);
 }
 
 /** Reads struct inet_diag_msg; `undefined` for a family other than IPv4 and IPv6, or a short message. */

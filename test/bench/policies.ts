@@ -56,7 +56,8 @@ export function randomRows({ count, bits, given }: TableSpec): PrefixRows {
 export function tablePolicy(rows: PrefixRows, spec: PolicySpec = {}): CompiledPolicy {
   // The rule that stands for them, whatever its own subject.
   const policy = compile({ ...spec, rules: { ...spec.rules, [TABLE_RULE]: { cidr: '192.0.2.0/32' } } });
-  return { ...policy, prefixes: compilePrefixTable(rows) };
+  const prefixes = compilePrefixTable(rows);
+  return { ...policy, subjects: policy.subjects.map((subject) => ({ ...subject, prefixes })) };
 }
 
 /** The IPv4 addresses of rows, in dotted form. */

@@ -65,15 +65,19 @@ export function compile(
       !spec.lookup && (spec.cn !== undefined || spec.name !== undefined) ? (spec.share ?? SHARE) : 0,
   }));
   return {
-    policyId: HOST_POLICY,
+    subjects: [
+      {
+        policyId: HOST_POLICY,
+        names: compileNames(numbered),
+        prefixes: compilePrefixes(numbered),
+        strictDns: strict,
+        audit,
+        denyNames: specs.some(({ spec }) => spec.denyName !== undefined),
+        inbound: inbound?.flatMap(parsePort) ?? 'all',
+      },
+    ],
     rules: placeShares(lengths, before),
     sharesBefore: before,
-    names: compileNames(numbered),
-    prefixes: compilePrefixes(numbered),
-    strictDns: strict,
-    audit,
-    denyNames: specs.some(({ spec }) => spec.denyName !== undefined),
-    ...(inbound && { inboundPorts: inbound.flatMap(parsePort) }),
     dnsPorts,
     nextRuleId: Math.max(0, ...specs.map(({ id }) => id)) + 1,
   };

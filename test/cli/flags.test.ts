@@ -62,7 +62,7 @@ describe('parseOptions finds the command', () => {
 
 describe('parseOptions of enforce', () => {
   test('takes the example of the README', () => {
-    const { policy, remarks, ...options } = parseEnforce(
+    const { source, remarks, ...options } = parseEnforce(
       '-iface=eth0 -eface=eth0 -cidr=10.0.2.0/24 -cidr=18.244.102.124/32 -cn=www.some-example.com -cn=.ubuntu.com -cn=ome.com -cn=docker.io',
     );
     assert.deepEqual(options, {
@@ -74,28 +74,36 @@ describe('parseOptions of enforce', () => {
       wait: false,
       force: false,
     });
-    assert.equal(policy.rules.length, 6);
+    assert.equal(source.line.rules.length, 6);
     assert.deepEqual(remarks, []);
   });
 
   test('takes every flag', () => {
     const options = parseEnforce(
-      'enforce -iface=eth0,lo -eface * -cidr 10.0.2.5/24 -deny-cidr=10.0.2.1 -cn=.a.test -name=*.b.test -deny-name=c.test -port=443/tcp,icmp -resolver=192.0.2.53 -dns=strict -allow-private-answers -inbound=22/tcp -netns=pid:7 -audit -wait -force -log=json -instance=a-b',
+      'enforce -iface=eth0,lo -eface * -cidr 10.0.2.5/24 -deny-cidr=10.0.2.1 -cn=.a.test -name=*.b.test -deny-name=c.test -port=443/tcp,icmp -policy=a.yaml,- -lenient -label=app=web -network=net1 -mode=tc -resolver=192.0.2.53 -dns=strict -allow-private-answers -inbound=22/tcp -netns=pid:7 -audit -wait -force -log=json -instance=a-b',
     );
-    const { policy, resolvers, remarks, ...rest } = options;
+    const { source, resolvers, remarks, ...rest } = options;
     assert.deepEqual(rest, {
       command: 'enforce',
       instance: 'a-b',
       ifaces: ['eth0', 'lo'],
       efaces: ['*'],
-      inbound: [{ l4Proto: 6, low: 22, high: 22 }],
       netns: { kind: 'pid', pid: 7 },
       wait: true,
       force: true,
       log: 'json',
     });
-    const { rules, ...settings } = policy;
-    assert.deepEqual(settings, { dns: 'strict', audit: true, allowPrivateAnswers: true, noInbound: false });
+    const { rules, ...settings } = source.line;
+    assert.deepEqual(settings, {
+      subjects: [{ kind: 'host' }],
+      dns: 'strict',
+      defaultDns: 'open',
+      audit: true,
+      allowPrivateAnswers: true,
+      inbound: [{ l4Proto: 6, low: 22, high: 22 }],
+    });
+    assert.deepEqual([source.files, source.lenient], [['a.yaml', '-'], true]);
+    assert.deepEqual(source.context, { labels: new Map([['app', 'web']]), networks: ['net1'] });
     assert.deepEqual(
       rules.map(({ source, ports }) => `${source} ${ports.length}`),
       [
@@ -111,6 +119,15 @@ describe('parseOptions of enforce', () => {
       [53],
     );
     assert.equal(remarks.length, 1);
+  });
+
+  test('takes cgroups as subjects', () => {
+    const { source } = parseEnforce('-cn=a -cgroup=/a/b/ -cgroup=unit:unbound -cgroup pid:7');
+    assert.deepEqual(source.line.subjects, [
+      { kind: 'cgroup', path: '/a/b' },
+      { kind: 'unit', unit: 'unbound.service' },
+      { kind: 'pid', pid: 7 },
+    ]);
   });
 
   test('takes an interface once', () => {
@@ -139,7 +156,7 @@ describe('parseOptions of enforce', () => {
 });
 
 describe('parseOptions refuses', () => {
-  const nothing = 'nothing would be allowed: give at least one of -cidr, -cn and -name';
+  const nothing = 'nothing would be allowed: give at least one of -cidr, -cn, -name and -policy';
   const rows: readonly (readonly [line: string, words: string])[] = [
     ['', nothing],
     ['enforce', nothing],
@@ -177,6 +194,13 @@ describe('parseOptions refuses', () => {
     ['-cn=a -netns=pid:0', 'netns "pid:0" is not legal'],
     ['-cn=a -netns=pid:1/ns', 'netns "pid:1/ns" is not legal'],
     ['-cn=a -netns=..', 'netns ".." is not legal'],
+    ['-cn=a -mode=cgroup', '-mode=cgroup needs -cgroup'],
+    ['-cn=a -mode=tc -cgroup=/a', '-cgroup "/a" is for -mode=cgroup only'],
+    ['-cn=a -cgroup=/a -eface=eth0', '-eface is for -mode=tc only'],
+    ['-cn=a -cgroup=a', 'cgroup "a" is not legal'],
+    ['-cn=a -cgroup=/a/../b', 'cgroup "/a/../b" is not legal'],
+    ['-cn=a -cgroup=pid:x', '"x" is no process id'],
+    ['-cn=a -label=a', 'label "a" is not legal: KEY=VALUE is'],
     ['-cn=a -inbound=icmp', '-inbound "icmp" has no ports'],
     ['-cn=a -inbound=0', '1 to 65535'],
     ['-cn=a -resolver=nine', '"nine"'],

@@ -80,6 +80,11 @@ describe('rules.dns makes lookups', () => {
     assert.deepEqual(modes(parts), ['open']);
   });
 
+  test('of every name, also where another file makes DNS strict', async () => {
+    const { parts } = await read(egress(`{${KUBE_DNS}, ${at53('{matchPattern: "*"}')}}`));
+    assert.deepEqual(mentions(parts, 'any.thing.test'), ['lookup n egress[0]']);
+  });
+
   test('of no mode where nothing is refused by default', async () => {
     const entry = `- {${KUBE_DNS}, ${names}}`;
     const { parts } = await read(

@@ -66,7 +66,7 @@ export function verdictOf(parts: readonly PolicyPart[], packet: string): string 
       dns: modes.includes('strict') && !modes.includes('open') ? 'strict' : 'open',
       audit: false,
       allowPrivateAnswers: false,
-      noInbound: false,
+      inbound: 'all',
     },
     { addr: parseAddress(address), l4Proto, port: Number(port), names },
   );

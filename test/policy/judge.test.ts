@@ -22,7 +22,7 @@ function policyOf({
   ...flags
 }: Partial<RuleFlags> & Settings): Policy {
   const { rules } = parseFlagRules({ ...NONE, ...flags });
-  return { rules: [...rules, ...more], dns, audit, allowPrivateAnswers: false, noInbound: false };
+  return { rules: [...rules, ...more], dns, audit, allowPrivateAnswers: false, inbound: 'all' };
 }
 
 const inBlock = (text: string) => parsePrefix(text).prefix;

@@ -1,21 +1,27 @@
-import { alsoMatches } from '../policy/name.ts';
-import type { Policy } from '../policy/policy.ts';
-import type { PortRange } from '../policy/port.ts';
-import type { Rule } from '../policy/rule.ts';
-import { whoText } from '../policy/who.ts';
+import { alsoMatches } from './name.ts';
+import type { Policy } from './policy.ts';
+import type { PortRange } from './port.ts';
+import type { Rule } from './rule.ts';
+import { whoText } from './who.ts';
 
 /** The rules as understood, a line each; a bare suffix with an example of what it matches besides. */
 export function describeRules(policy: Policy): string[] {
   return [
-    ...policy.rules.map((rule) => `${rule.action} ${describeWho(rule)}${describePorts(rule.ports)}`),
+    ...policy.rules.map(describeRule),
     policy.dns === 'strict'
       ? 'lookups: only of listed names; ports 53 and 853 of other hosts need a rule that names them'
       : 'lookups: of any name',
   ];
 }
 
+/** A rule as understood: `allow names that end in ".a.test" on 443/tcp`. */
+export function describeRule(rule: Rule): string {
+  return `${rule.action} ${describeWho(rule)}${describePorts(rule.ports)}`;
+}
+
 /** What else was set, a sentence each; `status` shows them, too. */
-export function describeSettings(policy: Policy, inbound?: readonly PortRange[]): string[] {
+export function describeSettings(policy: Policy): string[] {
+  const { inbound } = policy;
   const allowed = policy.rules
     .filter(({ action }) => action === 'allow')
     .map(({ ports }) => describePorts(ports));
@@ -25,8 +31,14 @@ export function describeSettings(policy: Policy, inbound?: readonly PortRange[])
       ? [`rules allow only what goes${ports}`]
       : []),
     ...(policy.allowPrivateAnswers ? ['answers may point to private and other inward addresses'] : []),
-    ...(inbound ? [`replies to calls from outside: only${describePorts(inbound)}, and to pings`] : []),
+    ...describeInbound(inbound),
   ];
+}
+
+function describeInbound(inbound: Policy['inbound']): string[] {
+  if (inbound === 'all') return [];
+  if (inbound.length === 0) return ['replies to calls from outside: none'];
+  return [`replies to calls from outside: only${describePorts(inbound)}, and to pings`];
 }
 
 function describeWho(rule: Rule): string {
@@ -56,8 +68,13 @@ function describePorts(ports: readonly PortRange[]): string {
 }
 
 function describeRange({ l4Proto, low, high }: PortRange): string {
+  if (l4Proto === 0) return low === high ? `${low}` : `${low}-${high}`;
   const proto =
     { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6', 132: 'sctp' }[l4Proto] ?? `protocol ${l4Proto}`;
-  if (l4Proto === 1 || l4Proto === 58) return proto;
+  if (l4Proto === 1 || l4Proto === 58) {
+    if (low === 0 && high === 255) return proto;
+    return `${proto} type ${low === high ? low : `${low}-${high}`}`;
+  }
+  if (low === 0 && high === 65_535) return proto;
   return low === high ? `${low}/${proto}` : `${low}-${high}/${proto}`;
 }

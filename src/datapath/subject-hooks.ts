@@ -1,0 +1,125 @@
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
+import { LIMITS } from './layout.ts';
+import type { Pins } from './pins.ts';
+import type { DatapathState, MapSource } from './state.ts';
+import { ONLY } from './state.ts';
+import { encodeStruct, placeOf } from './struct.ts';
+
+/** A cgroup whose processes are judged by a policy of their own. */
+export interface SubjectCgroup {
+  readonly policyId: number;
+  /** Its directory below a cgroup2 mount. */
+  readonly path: string;
+  /** The inode of the directory. */
+  readonly id: bigint;
+  /** Answers teach only in this network namespace. */
+  readonly netnsCookie: bigint;
+  /** The namespace is the subject's alone, so its loopback is not judged. */
+  readonly ownsNetns: boolean;
+}
+
+/**
+ * In the order of attaching: the first makes the kernel's place for `struct subject`, which is filled before any
+ * other is there; who learns comes before who judges.
+ */
+const HOOKS = [
+  { program: 'l7egg_socket_subject', name: 'socket', hook: CgroupHook.sockCreate },
+  { program: 'l7egg_enter_subject', name: 'enter', hook: CgroupHook.skbIngress },
+  { program: 'l7egg_send4_subject', name: 'send4', hook: CgroupHook.udp4Sendmsg },
+  { program: 'l7egg_send6_subject', name: 'send6', hook: CgroupHook.udp6Sendmsg },
+  { program: 'l7egg_call4_subject', name: 'call4', hook: CgroupHook.inet4Connect },
+  { program: 'l7egg_call6_subject', name: 'call6', hook: CgroupHook.inet6Connect },
+  { program: 'l7egg_leave_subject', name: 'leave', hook: CgroupHook.skbEgress },
+] as const;
+
+/** The programs of subjects. */
+export const SUBJECT_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => program);
+
+/**
+ * Puts the policy of a subject in force on its cgroup, and pins that; what is pinned already is replaced with no gap.
+ * Throws SystemError, with nothing of it left when it was not in force before.
+ */
+export function attachSubject(state: DatapathState, pins: Pins, subject: SubjectCgroup): void {
+  const directory = openSync(subject.path, 'r');
+  const wasInForce = existsSync(pins.subjectLink(subject.id, 'leave'));
+  try {
+    HOOKS.forEach(({ program, name, hook }, index) => {
+      const path = pins.subjectLink(subject.id, name);
+      using pinned = BpfLink.openPinned(path);
+      if (pinned) {
+        pinned.update(state.program(program));
+      } else {
+        using link = attachCgroup(state.program(program), directory, hook);
+        link.pin(path);
+      }
+      if (index === 0) setSubject(state, subject);
+    });
+    state.map('subject_cgroups').set(u64(subject.id), u32(subject.policyId));
+  } catch (thrown) {
+    if (!wasInForce) detachSubject(state, pins, subject.id);
+    throw thrown;
+  } finally {
+    closeSync(directory);
+  }
+}
+
+/** Takes a subject's policy off its cgroup, the verdict first. Idempotent. */
+export function detachSubject(state: MapSource, pins: Pins, id: bigint): void {
+  state.map('subject_cgroups').delete(u64(id));
+  detachPinned(pins, id);
+}
+
+/** As `detachSubject`, where the maps are about to go. */
+export function detachPinned(pins: Pins, id: bigint): void {
+  for (const { name } of [...HOOKS].reverse()) {
+    const path = pins.subjectLink(id, name);
+    if (!existsSync(path)) continue;
+    using link = BpfLink.openPinned(path);
+    link?.detach();
+    rmSync(path);
+  }
+}
+
+/** Whether every hook of a subject runs: a cgroup that is gone has taken them along. */
+export function isSubjectAttached(pins: Pins, id: bigint): boolean {
+  return HOOKS.every(({ name }) => {
+    using link = BpfLink.openPinned(pins.subjectLink(id, name));
+    const info = link?.info();
+    return info?.kind === 'cgroup' && info.cgroupId === id;
+  });
+}
+
+/** Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be. */
+export function setSubjectLevels(state: MapSource, levels: readonly number[]): void {
+  const control = state.map('control').get(ONLY);
+  if (!control) throw new RangeError('no control entry');
+  const [at, size] = placeOf('control', 'subject_levels');
+  const unique = [...new Set(levels)];
+  if (unique.length > size) {
+    throw new RangeError(`subjects are at ${unique.length} depths of the tree of cgroups: ${size} are legal`);
+  }
+  for (let index = 0; index < size; index++) control.writeUInt8(unique[index] ?? 0, at + index);
+  state.map('control').set(ONLY, control);
+}
+
+function setSubject(state: DatapathState, { id, policyId, netnsCookie, ownsNetns }: SubjectCgroup): void {
+  const value = encodeStruct('subject', {
+    policy: policyId,
+    flags: ownsNetns ? LIMITS.SUBJECT_OWN_NETNS : 0,
+    netns_cookie: netnsCookie,
+  });
+  state.map('subjects').set(u64(id), value);
+}
+
+function u64(value: bigint): Buffer<ArrayBuffer> {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(value);
+  return bytes;
+}
+
+function u32(value: number): Buffer<ArrayBuffer> {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}

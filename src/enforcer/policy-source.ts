@@ -1,0 +1,99 @@
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { UsageError } from '../errors.ts';
+import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
+import type { FormatContext } from '../formats/part.ts';
+import type { Progress } from '../formats/read-documents.ts';
+
+/** Larger files are refused. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+/** Where a policy comes from: flags and files, both read again at each reload. */
+export interface PolicySource {
+  readonly line: CommandLinePolicy;
+  /** Paths; `-` is standard input, which is read once. */
+  readonly files: readonly string[];
+  readonly lenient: boolean;
+  readonly context: FormatContext;
+}
+
+/** What a source says now, with what files add to the command line. */
+export interface LoadedPolicies extends Combined {
+  /** Interfaces that files name. */
+  readonly efaces: readonly string[];
+}
+
+/** Reads standard input once: a reload finds the same there. */
+export class PolicyReader {
+  readonly #source: PolicySource;
+  #stdin: string | undefined;
+
+  constructor(source: PolicySource) {
+    this.#source = source;
+  }
+
+  get source(): PolicySource {
+    return this.#source;
+  }
+
+  /**
+   * Reads and combines all there is. Throws UsageError with all errors, a line each, also when nothing would be
+   * enforced.
+   */
+  async load(progress?: Progress): Promise<LoadedPolicies> {
+    const { line, files, lenient, context } = this.#source;
+    if (files.length === 0) return { ...combinePolicies(line, []), efaces: [] };
+    const texts = files.map((file) => ({ file, text: this.#read(file) }));
+    const { readPolicies } = await import('../formats/read-policies.ts');
+    const { parts, remarks } = await readPolicies(texts, { ...context, lenient }, progress);
+    const combined = combinePolicies(line, parts);
+    const efaces = [...new Set(parts.flatMap(({ eface }) => eface ?? []))];
+    return { ...combined, efaces, remarks: [...remarks, ...combined.remarks] };
+  }
+
+  #read(file: string): string {
+    if (file !== '-') return readPolicyFile(file);
+    this.#stdin ??= decode('standard input', readFileSync(0));
+    return this.#stdin;
+  }
+}
+
+/** The text of a policy file. Throws UsageError when it can't be read, is no file, too large, or no UTF-8. */
+export function readPolicyFile(path: string): string {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (thrown) {
+    throw new UsageError(`Cannot read the policy file "${path}": ${codeOf(thrown)}`);
+  }
+  try {
+    const { size, isRegular } = statOf(fd);
+    if (!isRegular) throw new UsageError(`Cannot read the policy file "${path}": it is no file`);
+    if (size > MAX_FILE_BYTES) {
+      throw new UsageError(
+        `Cannot read the policy file "${path}": it has ${size} bytes, at most ${MAX_FILE_BYTES} are legal`,
+      );
+    }
+    return decode(path, readFileSync(fd));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function statOf(fd: number): { size: number; isRegular: boolean } {
+  const stat = fstatSync(fd);
+  // A pipe, as of <(command), is a file to read; a directory or a device is not.
+  return { size: stat.size, isRegular: stat.isFile() || stat.isFIFO() };
+}
+
+function decode(path: string, bytes: Uint8Array): string {
+  if (bytes.length > MAX_FILE_BYTES) throw new UsageError(`${path} has more than ${MAX_FILE_BYTES} bytes`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new UsageError(`${path}:1:1: the file is no UTF-8 text: YAML or JSON is legal`);
+  }
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : String(thrown);
+}

@@ -1,0 +1,82 @@
+import type { NumberedPolicy } from '../datapath/compile.ts';
+import { HOST_POLICY } from '../datapath/compile.ts';
+import type { Pins } from '../datapath/pins.ts';
+import type { DatapathState } from '../datapath/state.ts';
+import {
+  attachSubject,
+  detachSubject,
+  type SubjectCgroup,
+  setSubjectLevels,
+} from '../datapath/subject-hooks.ts';
+import type { SubjectPolicy } from '../policy/policy.ts';
+import { type Subject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, placeOfSubject } from './cgroup-place.ts';
+
+/** A subject's policy with the number by which the kernel knows it. */
+export interface NumberedSubject extends NumberedPolicy {
+  readonly subject: Subject;
+}
+
+/** A cgroup that a subject's policy is for. */
+export interface PlacedSubject extends CgroupPlace {
+  readonly policyId: number;
+}
+
+/** The policy ids that the first subject besides the host gets. */
+const FIRST_SUBJECT = HOST_POLICY + 1;
+const MAX_POLICY = 0xfffe;
+
+/**
+ * Gives each subject the number it had, else one that none has had while these pins live: flows and leases of
+ * another never serve it.
+ */
+export function numberSubjects(
+  policies: readonly SubjectPolicy[],
+  before: readonly { readonly subject: string; readonly policyId: number }[],
+  nextPolicyId: number = FIRST_SUBJECT,
+): { numbered: NumberedSubject[]; nextPolicyId: number } {
+  const known = new Map(before.map(({ subject, policyId }) => [subject, policyId]));
+  let next = nextPolicyId;
+  const numbered = policies.map(({ subject, policy }) => {
+    if (subject.kind === 'host') return { policyId: HOST_POLICY, subject, policy };
+    const policyId = known.get(subjectText(subject)) ?? next++;
+    if (policyId > MAX_POLICY)
+      throw new RangeError('this instance has had 65,533 subjects: restart it with clean');
+    return { policyId, subject, policy };
+  });
+  return { numbered, nextPolicyId: next };
+}
+
+/** The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there. */
+export function placeSubjects(numbered: readonly NumberedSubject[]): PlacedSubject[] {
+  return numbered.flatMap(({ subject, policyId }) => {
+    switch (subject.kind) {
+      case 'cgroup':
+      case 'unit':
+      case 'pid':
+        return [{ ...placeOfSubject(subject), policyId }];
+      default:
+        return []; // all behind an interface, or containers, which are found as they come
+    }
+  });
+}
+
+/** Puts policies in force on these cgroups and takes them off all others. Throws SystemError. */
+export function attachSubjects(
+  state: DatapathState,
+  pins: Pins,
+  placed: readonly PlacedSubject[],
+  netnsCookie: bigint,
+): void {
+  setSubjectLevels(
+    state,
+    placed.map(({ level }) => level),
+  );
+  for (const each of placed) attachSubject(state, pins, cgroupOf(each, netnsCookie));
+  const wanted = new Set(placed.map(({ id }) => id));
+  for (const id of pins.subjects()) if (!wanted.has(id)) detachSubject(state, pins, id);
+}
+
+function cgroupOf({ policyId, path, id }: PlacedSubject, netnsCookie: bigint): SubjectCgroup {
+  return { policyId, path, id, netnsCookie, ownsNetns: false };
+}

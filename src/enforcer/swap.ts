@@ -1,0 +1,106 @@
+import { compilePolicies, type RuleIds, ruleKey, type SubjectRule } from '../datapath/compile.ts';
+import type { Share, Shares } from '../datapath/compiled-policy.ts';
+import { fillSlot } from '../datapath/fill-slot.ts';
+import { setResolvers } from '../datapath/host-facts.ts';
+import { settleRecords, sharesOf } from '../datapath/lease-shares.ts';
+import {
+  activeEpoch,
+  dropRuleStates,
+  freeIdleSlot,
+  idleSlot,
+  nextEpoch,
+  switchSlot,
+} from '../datapath/policy-slot.ts';
+import { nextRuleId } from '../datapath/state.ts';
+import type { Resolver } from '../dns/resolver.ts';
+import { describeSettings } from '../policy/describe.ts';
+import type { SubjectPolicy } from '../policy/policy.ts';
+import { canonicalRule } from '../policy/rule.ts';
+import { subjectText } from '../policy/subject.ts';
+import { endFlows } from './end-flows.ts';
+import type { HookContext } from './hooks.ts';
+import { dnsPorts } from './resolvers.ts';
+import type { InstanceRecord } from './run-dir.ts';
+import {
+  attachSubjects,
+  type NumberedSubject,
+  numberSubjects,
+  type PlacedSubject,
+  placeSubjects,
+} from './subjects.ts';
+
+/** The policies that are in force, with all numbers by which the kernel knows them. */
+export interface PoliciesInForce {
+  readonly subjects: readonly NumberedSubject[];
+  readonly nextPolicyId: number;
+  readonly placed: readonly PlacedSubject[];
+  readonly rules: readonly SubjectRule[];
+  readonly shares: Shares;
+}
+
+/** The part of an instance's record that is about policies. */
+export function recordPolicies(
+  policies: PoliciesInForce,
+): Pick<InstanceRecord, 'policies' | 'nextPolicyId' | 'cgroups' | 'rules'> {
+  const { subjects, nextPolicyId, placed, rules, shares } = policies;
+  return {
+    policies: subjects.map(({ policyId, subject, policy }) => ({
+      policyId,
+      subject: subjectText(subject),
+      dns: policy.dns,
+      audit: policy.audit,
+      settings: describeSettings(policy),
+    })),
+    nextPolicyId,
+    cgroups: placed.map(({ policyId, path, id }) => ({ policyId, path, id: id.toString() })),
+    rules: rules.map(({ id, policyId, rule }) => {
+      const share: Share | undefined = shares.get(id);
+      return { id, policyId, canonical: canonicalRule(rule), source: rule.source, ...(share && { share }) };
+    }),
+  };
+}
+
+/**
+ * Puts other policies in force in one step; what was in force stays until then, and stays when it throws: UsageError
+ * past a bound or for a subject that is not there, SystemError. Rules that stay keep ids, leases and flows; flows of
+ * those that go are ended.
+ */
+export async function swapPolicies(
+  { state, pins, run }: HookContext,
+  before: PoliciesInForce,
+  policies: readonly SubjectPolicy[],
+  resolvers: readonly Resolver[],
+  netnsCookie: bigint,
+): Promise<PoliciesInForce> {
+  const known = before.subjects.map(({ subject, policyId }) => ({ subject: subjectText(subject), policyId }));
+  const { numbered, nextPolicyId } = numberSubjects(policies, known, before.nextPolicyId);
+  const placed = placeSubjects(numbered);
+  const ids: RuleIds = {
+    known: new Map(
+      before.rules.map(({ id, policyId, rule }) => [ruleKey(policyId, canonicalRule(rule)), id]),
+    ),
+    next: nextRuleId(state),
+    shares: before.shares,
+  };
+  const { compiled, rules } = compilePolicies(numbered, ids, dnsPorts(resolvers));
+  const after = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
+  const record = run.readRecord(activeEpoch(state));
+  if (!record) throw new RangeError('the record of what is in force is gone');
+  await fillSlot(state, idleSlot(state), compiled);
+  run.prepareRecord({ ...record, epoch: nextEpoch(state), ...recordPolicies(after) });
+  const policyIds = numbered.map(({ policyId }) => policyId);
+  setResolvers(state, resolvers, [...new Set([...policyIds, ...known.map(({ policyId }) => policyId)])]);
+  await switchSlot(state, compiled);
+  run.commitRecord();
+  attachSubjects(state, pins, placed, netnsCookie);
+  setResolvers(state, resolvers, policyIds);
+  const inForce = new Set(rules.map(({ id }) => id));
+  endFlows(
+    state,
+    before.rules.map(({ id }) => id).filter((id) => !inForce.has(id)),
+  );
+  await freeIdleSlot(state);
+  settleRecords(state, after.shares);
+  dropRuleStates(state, inForce);
+  return after;
+}
