@@ -3,6 +3,16 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** Policy files that can't be taken: a line for each error, `FILE:LINE:COL: what`. Exit code 2. */
+export class PolicyFileError extends UsageError {
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[]) {
+    super(lines.join('\n'));
+    this.lines = lines;
+  }
+}
+
 /** Something is missing on this host: privilege, kernel feature, bpffs, libbpf. Exit code 3. */
 export class UnsupportedError extends Error {
   override readonly name = 'UnsupportedError';

@@ -1,6 +1,13 @@
 import { FLAGS, helpText, type Options, parseOptions } from './cli/flags.ts';
 import { normaliseArgs } from './cli/normalise.ts';
-import { LockoutError, SystemError, TakenError, UnsupportedError, UsageError } from './errors.ts';
+import {
+  LockoutError,
+  PolicyFileError,
+  SystemError,
+  TakenError,
+  UnsupportedError,
+  UsageError,
+} from './errors.ts';
 
 const VERSION = '0.1.0';
 
@@ -18,7 +25,10 @@ async function run(options: Options): Promise<number> {
       return (await import('./cli/enforce.ts')).runEnforce(options);
     case 'status':
       return (await import('./cli/status.ts')).runStatus(options);
+    case 'reload':
+      return (await import('./cli/reload.ts')).runReload(options);
     case 'check':
+    case 'explain':
       return (await import('./cli/check.ts')).runCheck(options);
     case 'stop':
     case 'clean':
@@ -75,7 +85,9 @@ async function main(): Promise<void> {
     const code = await run(parseOptions(normaliseArgs(process.argv.slice(2), FLAGS)));
     process.exitCode ||= code; // an output may have failed meanwhile
   } catch (thrown) {
-    process.stderr.write(`l7egg-cli: ${describe(thrown)}\n`);
+    // Editors find the place of an error by what its line begins with.
+    const title = thrown instanceof PolicyFileError ? '' : 'l7egg-cli: ';
+    process.stderr.write(`${title}${describe(thrown)}\n`);
     process.exitCode = exitCodeOf(thrown);
   }
 }

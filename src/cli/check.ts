@@ -1,23 +1,76 @@
 import { checkTarget } from '../enforcer/check.ts';
+import { PolicyReader } from '../enforcer/policy-source.ts';
+import { UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
+import { type Decision, decide } from '../policy/decide.ts';
+import { type Subject, subjectText } from '../policy/subject.ts';
 import type { Target } from '../policy/target.ts';
+import type { CheckOptions } from './flags.ts';
 import { mentionOthers } from './others.ts';
 
-/** Says whether a connection would pass. Exit code 0 allowed, 1 not, 3 nothing in force. */
-export async function runCheck(options: {
-  readonly instance: string;
-  readonly target: Target;
-  readonly targetText: string;
-}): Promise<number> {
-  const answer = await checkTarget(options.instance, options.target);
+/**
+ * Says whether a connection would pass, by what is in force or by files alone, or whether files are valid. Exit code
+ * 0 allowed or valid, 1 not allowed, 3 nothing in force. Throws UsageError.
+ */
+export async function runCheck(options: CheckOptions): Promise<number> {
+  const { target } = options;
+  if (options.source.files.length > 0) return await checkFiles(options, target);
+  if (!target) throw new UsageError('check needs a target');
+  const answer = await checkTarget(options.instance, target, options.subject);
   if (!answer) {
     process.stderr.write(
       `instance "${options.instance}": nothing is in force, so nothing would be refused${mentionOthers(options.instance)}\n`,
     );
     return 3;
   }
-  process.stdout.write(
-    `${answer.verdict} ${escapeControl(options.targetText)}: ${escapeControl(answer.because)}\n`,
+  return tell(options, answer);
+}
+
+/* Without root and without asking anybody: what the files say. */
+async function checkFiles(options: CheckOptions, target: Target | undefined): Promise<number> {
+  const { policies, unrestricted, remarks } = await new PolicyReader(options.source).load();
+  for (const remark of remarks) process.stderr.write(`${remark}\n`);
+  if (!target) {
+    const subjects = policies.map(
+      ({ subject, policy }) => `${subjectText(subject)}: ${policy.rules.length} rules, dns ${policy.dns}`,
+    );
+    const open = unrestricted.map((subject) => `${subjectText(subject)}: egress is not restricted`);
+    process.stdout.write(`valid\n${[...subjects, ...open].map((line) => `  ${line}\n`).join('')}`);
+    return 0;
+  }
+  const all = [
+    ...policies.map(({ subject, policy }) => ({ subject, policy })),
+    ...unrestricted.map((subject) => ({ subject, policy: undefined })),
+  ];
+  const { subject, policy } = choose(all, options.subject);
+  if (policy) return tell(options, decide(policy, target));
+  const because = `no policy restricts the egress of ${subjectText(subject)}`;
+  return tell(options, { verdict: 'allow', because, considered: [] });
+}
+
+/** The one that is asked for; else the host's, or the only one. Throws UsageError. */
+function choose<Each extends { readonly subject: Subject }>(
+  all: readonly Each[],
+  asked: Subject | undefined,
+): Each {
+  const names = all.map(({ subject }) => subjectText(subject));
+  const wanted = asked ? subjectText(asked) : all.length === 1 ? names[0] : 'host';
+  const found = all.find(({ subject }) => subjectText(subject) === wanted);
+  if (found) return found;
+  throw new UsageError(
+    asked
+      ? `-subject "${wanted}" has no policy: ${names.join(', ')} is legal`
+      : `there are policies of several subjects: say which with -subject, ${names.join(', ')} is legal`,
   );
-  return answer.verdict === 'allow' ? 0 : 1;
+}
+
+function tell(
+  { command, targetText = '' }: CheckOptions,
+  { verdict, because, considered }: Decision,
+): number {
+  const lines = [`${verdict} ${targetText}: ${because}`];
+  if (command === 'explain')
+    lines.push(...(considered.length > 0 ? considered : ['no rule speaks of it']).map((line) => `  ${line}`));
+  process.stdout.write(lines.map((line) => `${escapeControl(line)}\n`).join(''));
+  return verdict === 'allow' ? 0 : 1;
 }

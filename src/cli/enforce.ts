@@ -33,7 +33,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const enforcer = await startEnforcer(
     {
       instance: options.instance,
-      learning: options.ifaces,
+      learning: options.ifaces.length > 0 ? options.ifaces : loaded.ifaces,
       enforced: options.efaces.length > 0 ? options.efaces : loaded.efaces,
       policies: loaded.policies,
       resolvers: options.resolvers,

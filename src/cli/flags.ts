@@ -6,7 +6,7 @@ import type { CommandLinePolicy } from '../formats/combine.ts';
 import { parseFlagRules } from '../policy/flag-rules.ts';
 import { mergePorts, type PortRange, parsePort } from '../policy/port.ts';
 import { letsPass } from '../policy/rule.ts';
-import { parseCgroup, parseLabel, type Subject } from '../policy/subject.ts';
+import { parseCgroup, parseLabel, parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { type FlagShape, type Normalised, suggest } from './normalise.ts';
 
@@ -18,11 +18,16 @@ export const COMMANDS = {
   },
   status: { usage: 'status [-json]', meaning: 'what is in force; exit 0 enforcing, 3 not' },
   check: {
-    usage: 'check HOST[:PORT[/PROTO]]',
-    meaning: 'would it pass, and by which rule; exit 0 allowed, 1 not',
+    usage: 'check [HOST[:PORT[/PROTO]]] [-policy=F]',
+    meaning: 'would it pass: exit 0 yes, 1 no; or: is the file valid',
   },
+  explain: {
+    usage: 'explain HOST[:PORT[/PROTO]] [-policy=F]',
+    meaning: 'the same, with every rule that speaks of it',
+  },
+  reload: { usage: 'reload', meaning: 'read policy files and resolvers again, say what changed' },
   stop: { usage: 'stop', meaning: 'end the enforcer and open what it closed' },
-  clean: { usage: 'clean', meaning: 'remove all of an instance from the kernel, running or not' },
+  clean: { usage: 'clean', meaning: 'remove all of an instance, running or not' },
   doctor: { usage: 'doctor', meaning: 'what this host has, lacks and does not cover' },
 } as const;
 
@@ -41,14 +46,25 @@ const DEFAULT_INSTANCE = 'default';
 const DNS_MODES = ['open', 'strict'] as const;
 const MODES = ['tc', 'cgroup'] as const;
 const LOG_FORMATS = ['text', 'json'] as const;
-const ALL: readonly Command[] = ['enforce', 'status', 'check', 'stop', 'clean', 'doctor'];
+const ALL: readonly Command[] = [
+  'enforce',
+  'status',
+  'check',
+  'explain',
+  'reload',
+  'stop',
+  'clean',
+  'doctor',
+];
+/** Those that read policy files. */
+const READERS: readonly Command[] = ['enforce', 'check', 'explain'];
 
-const STAR = "'*' = physical, bond, VLAN and tunnel devices";
+const STAR = "'*' = physical, bond, VLAN, tunnel devices";
 
 /** All flags, in the order in which help lists them. */
 export const FLAGS: readonly FlagSpec[] = [
   flag('iface', 'list', 'IF', 'interface on which DNS answers come in'),
-  flag('eface', 'list', 'IF', `interface whose egress is controlled; ${STAR}`),
+  flag('eface', 'list', 'IF', `interface whose egress is controlled, ${STAR}`),
   flag('cidr', 'list', 'PREFIX', 'allow a network or an address'),
   flag('deny-cidr', 'list', 'PREFIX', 'deny a network or an address, whatever allows it'),
   flag('cn', 'list', 'SUFFIX', 'allow names that end so: .example.com is every name under example.com'),
@@ -64,13 +80,20 @@ export const FLAGS: readonly FlagSpec[] = [
     'policy',
     'list',
     'FILE',
-    'policy file, YAML or JSON, - for standard input; read again when it changes',
+    'policy file, YAML or JSON, - = standard input; read again when it changes',
+    READERS,
   ),
-  flag('lenient', 'boolean', '', 'what a policy file has and is not enforced is left out with a warning'),
-  flag('label', 'list', 'KEY=VALUE', 'label of the subject, which selectors of policy files look at'),
-  flag('network', 'list', 'NAME', 'network of the controlled interfaces, which MultiNetworkPolicy names'),
+  flag(
+    'lenient',
+    'boolean',
+    '',
+    'leave out, with a warning, what a policy file has and is not enforced',
+    READERS,
+  ),
+  flag('label', 'list', 'KEY=VALUE', 'label of the subject, for selectors of policy files', READERS),
+  flag('network', 'list', 'NAME', 'network of the interfaces, for MultiNetworkPolicy', READERS),
   {
-    ...flag('mode', 'choice', 'tc|cgroup', 'control interfaces (default), or the processes of cgroups'),
+    ...flag('mode', 'choice', 'tc|cgroup', 'control interfaces, or processes of cgroups'),
     choices: MODES,
   },
   flag('cgroup', 'list', 'CGROUP', 'with -mode=cgroup: a path, unit:NAME or pid:N'),
@@ -87,6 +110,10 @@ export const FLAGS: readonly FlagSpec[] = [
   flag('force', 'boolean', '', 'start even if that cuts the session that starts it'),
   { ...flag('log', 'choice', 'text|json', 'form of events'), choices: LOG_FORMATS },
   flag('instance', 'value', 'NAME', `name of this enforcer; default: ${DEFAULT_INSTANCE}`, ALL),
+  flag('subject', 'value', 'WHO', 'whose policy is asked; default: the host, or the only one', [
+    'check',
+    'explain',
+  ]),
   flag('json', 'boolean', '', 'print JSON', ['status']),
   flag('version', 'boolean', '', 'print the version', ALL),
   { ...flag('help', 'boolean', '', 'print this help', ALL), alias: 'h' },
@@ -107,17 +134,23 @@ export interface EnforceOptions {
   readonly log?: 'text' | 'json';
 }
 
+/** What is asked of a policy: of one in force, or of files where any are given. Without target: are they valid. */
+export interface CheckOptions {
+  readonly command: 'check' | 'explain';
+  readonly instance: string;
+  readonly target?: Target;
+  readonly targetText?: string;
+  readonly subject?: Subject;
+  readonly source: PolicySource;
+}
+
 /** What the command line asks for. */
 export type Options =
   | EnforceOptions
   | { readonly command: 'status'; readonly instance: string; readonly json: boolean }
-  | {
-      readonly command: 'check';
-      readonly instance: string;
-      readonly target: Target;
-      readonly targetText: string;
-    }
+  | CheckOptions
   | { readonly command: 'stop' | 'clean'; readonly instance: string }
+  | { readonly command: 'reload'; readonly instance: string }
   | { readonly command: 'doctor'; readonly instance: string; readonly netns?: Netns }
   | { readonly command: 'help'; readonly about?: Command }
   | { readonly command: 'version' };
@@ -131,7 +164,8 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
   const [first, ...others] = words[0] === 'help' ? words.slice(1) : words;
   const isVersionWord = first === 'version' && others.length === 0;
   const command = first === undefined || isVersionWord ? 'enforce' : parseCommand(first);
-  const [targetText, ...extra] = command === 'check' ? [...others, ...rest] : [undefined, ...others, ...rest];
+  const takesTarget = command === 'check' || command === 'explain';
+  const [targetText, ...extra] = takesTarget ? [...others, ...rest] : [undefined, ...others, ...rest];
   if (extra[0] !== undefined) throw new UsageError(`"${extra[0]}" is one argument too many for ${command}`);
   if (words[0] === 'help' || isOn('help'))
     return { command: 'help', ...(first === undefined ? {} : { about: command }) };
@@ -144,13 +178,14 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
     case 'status':
       return { command, instance, json: isOn('json') };
     case 'check':
-      if (targetText === undefined)
-        throw new UsageError(`check needs a target: ${COMMANDS.check.usage} is legal`);
-      return { command, instance, target: parseTarget(targetText), targetText };
+    case 'explain':
+      return parseCheck(command, instance, targetText, values);
     case 'doctor':
       return { command, instance, ...netnsOf(values) };
     case 'stop':
     case 'clean':
+      return { command, instance };
+    case 'reload':
       return { command, instance };
     default:
       return command satisfies never;
@@ -237,6 +272,25 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
   };
 }
 
+function parseCheck(
+  command: 'check' | 'explain',
+  instance: string,
+  text: string | undefined,
+  values: Values,
+): CheckOptions {
+  const { source } = parsePolicySource(values);
+  if (text === undefined && (command === 'explain' || source.files.length === 0))
+    throw new UsageError(`${command} needs a target: ${COMMANDS[command].usage} is legal`);
+  const [subject] = (values.get('subject') ?? []).map(parseSubject);
+  return {
+    command,
+    instance,
+    ...(text !== undefined && { target: parseTarget(text), targetText: text }),
+    ...(subject && { subject }),
+    source,
+  };
+}
+
 /** What the flags say of policies. Throws UsageError. */
 function parsePolicySource(values: Values): { source: PolicySource; remarks: string[] } {
   const list = (name: string): readonly string[] => values.get(name) ?? [];
@@ -264,7 +318,16 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
     ...(labels.length > 0 && { labels: new Map(labels.map(({ key, value }) => [key, value])) }),
     ...(values.has('network') && { networks: list('network') }),
   };
-  return { source: { line, files: list('policy'), lenient: isOn('lenient'), context }, remarks };
+  return {
+    source: {
+      line,
+      files: list('policy'),
+      lenient: isOn('lenient'),
+      context,
+      isModeGiven: values.has('mode') || values.has('cgroup'),
+    },
+    remarks,
+  };
 }
 
 /* Whom flags are for: cgroups where any is named, else all behind the interfaces. */

@@ -1,7 +1,6 @@
 import type { BpfMap } from '../libbpf/map.ts';
 import type { NameEntry } from '../policy/compile-names.ts';
 import type { HostEntries } from '../policy/compile-prefixes.ts';
-import type { PortRange } from '../policy/port.ts';
 import { Scope } from '../scope.ts';
 import type { CompiledPolicy, CompiledRule, CompiledSubject } from './compiled-policy.ts';
 import { LAYOUT, LIMITS } from './layout.ts';

@@ -6,26 +6,28 @@ import { type MapSource, openPinnedMaps } from '../datapath/state.ts';
 import { encodeStruct } from '../datapath/struct.ts';
 import { RecordType } from '../dns/record-type.ts';
 import { isLoopback, parseResolver } from '../dns/resolver.ts';
+import { UsageError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
+import { type Decision, decide } from '../policy/decide.ts';
 import { matchesPort } from '../policy/port.ts';
-import { parseCanonicalRule, portsInForce, type Rule } from '../policy/rule.ts';
-import type { Target } from '../policy/target.ts';
+import { type DnsMode, letsPass, parseCanonicalRule, portsInForce, type Rule } from '../policy/rule.ts';
+import { type Subject, subjectText } from '../policy/subject.ts';
+import { portText, type Target } from '../policy/target.ts';
 import { holdsAddress, holdsName } from '../policy/who.ts';
 import { Asker } from './asker.ts';
-import { type InstanceRecord, RunDir } from './run-dir.ts';
+import { type InstanceRecord, type RecordedPolicy, RunDir } from './run-dir.ts';
 import { readStatus } from './status.ts';
 
-/** The answer to `check`: `because` is a sentence with the rule or the reason. */
-export interface Answer {
-  readonly verdict: 'allow' | 'deny';
-  readonly because: string;
-}
+type Answer = Omit<Decision, 'considered'>;
 
 /** What a check is judged by. */
 interface InForce {
   readonly state: MapSource;
   readonly record: InstanceRecord;
+  readonly policyId: number;
+  readonly dns: DnsMode;
+  /** With the ports as they are in force. */
   readonly rules: ReadonlyMap<number, Rule>;
 }
 
@@ -33,43 +35,54 @@ interface InForce {
  * Whether a connection would pass what is in force; undefined when nothing is. A name is looked up, as the
  * program would do: its answer teaches, and its addresses are judged by the leases. Throws SystemError.
  */
-export async function checkTarget(instance: string, target: Target): Promise<Answer | undefined> {
+export async function checkTarget(
+  instance: string,
+  target: Target,
+  subject?: Subject,
+): Promise<Decision | undefined> {
   if (!readStatus(instance).enforcing) return undefined;
   using state = openPinnedMaps(new Pins(instance));
   const record = new RunDir(instance).readRecord(activeEpoch(state));
   if (!record) return undefined;
-  const dns = record.policies.find(({ policyId }) => policyId === HOST_POLICY)?.dns ?? 'open';
-  const rules = new Map(
-    record.rules
-      .filter((each) => each.policyId === HOST_POLICY)
-      .map(({ id, canonical, source }) => {
-        const rule = parseCanonicalRule(canonical, source);
-        return [id, { ...rule, ports: portsInForce(rule, dns) }];
-      }),
-  );
+  const { policyId, dns } = choosePolicy(record, subject);
+  const own = record.rules
+    .filter((each) => each.policyId === policyId)
+    .map(({ id, canonical, source }) => ({ id, rule: parseCanonicalRule(canonical, source) }));
+  const rules = new Map(own.map(({ id, rule }) => [id, { ...rule, ports: portsInForce(rule, dns) }]));
+  const inForce = { state, record, policyId, dns, rules };
   const { host } = target;
-  const inForce = { state, record, rules };
-  if (host.kind === 'address') return checkAddress(inForce, target, host.addr16);
-  return await checkName(inForce, target, host.name);
+  const answer =
+    host.kind === 'address'
+      ? checkAddress(inForce, target, host.addr16)
+      : await checkName(inForce, target, host.name);
+  const policy = { rules: own.map(({ rule }) => rule), dns, audit: false, allowPrivateAnswers: false };
+  const { considered } = decide({ ...policy, inbound: 'all' }, target);
+  return { ...answer, considered };
+}
+
+function choosePolicy({ policies }: InstanceRecord, subject: Subject | undefined): RecordedPolicy {
+  const names = policies.map((each) => each.subject);
+  const wanted = subject ? subjectText(subject) : names.length === 1 ? names[0] : 'host';
+  const found = policies.find((each) => each.subject === wanted);
+  if (found) return found;
+  throw new UsageError(
+    `${subject ? `-subject "${wanted}" has no policy in force` : 'policies of several subjects are in force, say which with -subject'}: ${names.join(', ')} is legal`,
+  );
 }
 
 async function checkName(inForce: InForce, target: Target, name: string): Promise<Answer> {
-  const { rules, record } = inForce;
+  const { rules, dns } = inForce;
   const listing = [...rules.values()].filter(({ who }) => holdsName(who, name));
   const denial = listing.find(({ action }) => action === 'deny');
   if (denial) return { verdict: 'deny', because: `${denial.source}: lookups of ${name} are refused` };
-  const allowing = listing.find((rule) => hasPort(rule, target));
+  const listed = listing.filter(letsPass);
+  const allowing = listed.find((rule) => hasPort(rule, target));
   if (allowing) return await checkListed(inForce, target, name, `${allowing.source} lists ${name}`);
-  const [listed] = listing;
-  if (listed) {
-    return { verdict: 'deny', because: `${listed.source} lists ${name}, but not ${portText(target)}` };
+  const [other] = listed;
+  if (other) {
+    return { verdict: 'deny', because: `${other.source} lists ${name}, but not ${portText(target)}` };
   }
-  return await checkUnlisted(
-    inForce,
-    target,
-    name,
-    record.policies.find(({ policyId }) => policyId === HOST_POLICY)?.dns === 'strict',
-  );
+  return await checkUnlisted(inForce, target, name, dns === 'strict');
 }
 
 /* A rule lists the name; what it leads to may be refused all the same, as private or denied addresses are. */
@@ -116,21 +129,25 @@ async function lookUp({ record }: InForce, name: string): Promise<Uint8Array[]> 
   );
 }
 
-function checkAddress({ state, record, rules }: InForce, target: Target, addr16: Uint8Array): Answer {
+function checkAddress(
+  { state, record, policyId, rules }: InForce,
+  target: Target,
+  addr16: Uint8Array,
+): Answer {
   const address = formatAddress(addr16);
   if (isResolverPort(record, target, addr16)) {
     return { verdict: 'allow', because: `${address} is a trusted resolver, and this its DNS port` };
   }
-  if (isLocal(state, record, addr16)) {
+  if (policyId === HOST_POLICY && isLocal(state, record, addr16)) {
     return { verdict: 'allow', because: `${address} is of this host: it leaves by no controlled interface` };
   }
   const covering = [...rules.values()].filter(({ who }) => holdsAddress(who, addr16));
   const denial = covering.find((rule) => rule.action === 'deny' && hasPort(rule, target));
   if (denial) return { verdict: 'deny', because: `${denial.source} denies ${address}` };
-  const allowing = covering.find((rule) => rule.action === 'allow' && hasPort(rule, target));
+  const allowing = covering.find((rule) => letsPass(rule) && hasPort(rule, target));
   if (allowing) return { verdict: 'allow', because: `${allowing.source} contains ${address}` };
   const now = Number(bootTimeNs() / 1_000_000_000n);
-  const leases = findLearned(state, encodeStruct('host_key', { addr: addr16, policy: HOST_POLICY }));
+  const leases = findLearned(state, encodeStruct('host_key', { addr: addr16, policy: policyId }));
   const live = leases.flatMap(({ ruleId, endsAt }) => {
     const rule = rules.get(ruleId);
     return rule && endsAt > now ? [{ rule, endsAt }] : [];
@@ -142,7 +159,7 @@ function checkAddress({ state, record, rules }: InForce, target: Target, addr16:
       because: `${lease.rule.source} leases ${address} for ${lease.endsAt - now} s more`,
     };
   }
-  const [other] = [...covering.filter(({ action }) => action === 'allow'), ...live.map(({ rule }) => rule)];
+  const [other] = [...covering.filter(letsPass), ...live.map(({ rule }) => rule)];
   if (other)
     return { verdict: 'deny', because: `${other.source} holds ${address}, but not ${portText(target)}` };
   return { verdict: 'deny', because: `no rule holds ${address}` };
@@ -165,9 +182,4 @@ function isResolverPort(record: InstanceRecord, { port, l4Proto }: Target, addr1
 /* Without a port any port is asked for: one that passes is enough. */
 function hasPort(rule: Rule, { port, l4Proto }: Target): boolean {
   return port === undefined || matchesPort(rule.ports, l4Proto, port);
-}
-
-function portText({ port, l4Proto }: Target): string {
-  const proto = l4Proto === 6 ? 'tcp' : l4Proto === 17 ? 'udp' : `protocol ${l4Proto}`;
-  return port === undefined ? proto : `${port}/${proto}`;
 }

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { UsageError } from '../errors.ts';
+import { PolicyFileError, UsageError } from '../errors.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
-import type { FormatContext } from '../formats/part.ts';
+import type { FormatContext, PolicyPart } from '../formats/part.ts';
 import type { Progress } from '../formats/read-documents.ts';
 
 /** Larger files are refused. */
@@ -14,12 +14,15 @@ export interface PolicySource {
   readonly files: readonly string[];
   readonly lenient: boolean;
   readonly context: FormatContext;
+  /** -mode was given, whatever files say. */
+  readonly isModeGiven: boolean;
 }
 
 /** What a source says now, with what files add to the command line. */
 export interface LoadedPolicies extends Combined {
   /** Interfaces that files name. */
   readonly efaces: readonly string[];
+  readonly ifaces: readonly string[];
 }
 
 /** Reads standard input once: a reload finds the same there. */
@@ -40,14 +43,23 @@ export class PolicyReader {
    * enforced.
    */
   async load(progress?: Progress): Promise<LoadedPolicies> {
-    const { line, files, lenient, context } = this.#source;
-    if (files.length === 0) return { ...combinePolicies(line, []), efaces: [] };
+    const { line, files, lenient, context, isModeGiven } = this.#source;
+    if (files.length === 0) return { ...combinePolicies(line, []), efaces: [], ifaces: [] };
     const texts = files.map((file) => ({ file, text: this.#read(file) }));
     const { readPolicies } = await import('../formats/read-policies.ts');
     const { parts, remarks } = await readPolicies(texts, { ...context, lenient }, progress);
+    if (parts.length === 0 && line.rules.length === 0) {
+      const why = remarks.length > 0 ? `\n${remarks.join('\n')}` : '';
+      throw new UsageError(`no policy of ${files.join(', ')} applies, so nothing would be enforced${why}`);
+    }
+    if (!isModeGiven) refuseOtherMode(line, parts);
     const combined = combinePolicies(line, parts);
-    const efaces = [...new Set(parts.flatMap(({ eface }) => eface ?? []))];
-    return { ...combined, efaces, remarks: [...remarks, ...combined.remarks] };
+    return {
+      ...combined,
+      efaces: [...new Set(parts.flatMap(({ eface }) => eface ?? []))],
+      ifaces: [...new Set(parts.flatMap(({ iface }) => iface ?? []))],
+      remarks: [...remarks, ...combined.remarks],
+    };
   }
 
   #read(file: string): string {
@@ -55,6 +67,15 @@ export class PolicyReader {
     this.#stdin ??= decode('standard input', readFileSync(0));
     return this.#stdin;
   }
+}
+
+/* A file that asks for cgroups says nothing of which. */
+function refuseOtherMode(line: CommandLinePolicy, parts: readonly PolicyPart[]): void {
+  const asks = parts.find(({ mode, subject }) => mode === 'cgroup' && subject === undefined);
+  if (!asks || !line.subjects.some(({ kind }) => kind === 'host')) return;
+  throw new UsageError(
+    `policy "${asks.name}" is for cgroups: say which with -mode=cgroup -cgroup=…, or with -mode=tc take it for the interfaces`,
+  );
 }
 
 /** The text of a policy file. Throws UsageError when it can't be read, is no file, too large, or no UTF-8. */
@@ -90,7 +111,7 @@ function decode(path: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new UsageError(`${path}:1:1: the file is no UTF-8 text: YAML or JSON is legal`);
+    throw new PolicyFileError([`${path}:1:1: the file is no UTF-8 text: YAML or JSON is legal`]);
   }
 }
 

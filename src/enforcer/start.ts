@@ -20,7 +20,7 @@ import {
   openPinnedMaps,
   pinState,
 } from '../datapath/state.ts';
-import { encodeStruct, readField, writeStruct } from '../datapath/struct.ts';
+import { encodeStruct, writeStruct } from '../datapath/struct.ts';
 import { SUBJECT_PROGRAMS } from '../datapath/subject-hooks.ts';
 import { isLoopback, parseAddress, type Resolver } from '../dns/resolver.ts';
 import { TakenError } from '../errors.ts';

@@ -1,4 +1,4 @@
-import { UsageError } from '../errors.ts';
+import { PolicyFileError } from '../errors.ts';
 import { readCilium, readCiliumClusterwide } from './cilium.ts';
 import { readClusterEgg } from './cluster-egg.ts';
 import { readExternalService } from './external-service.ts';
@@ -6,7 +6,7 @@ import { readL7egg } from './l7egg.ts';
 import { readMultiNetworkPolicy } from './multi-network-policy.ts';
 import { readNetworkPolicy } from './network-policy.ts';
 import type { FormatContext, PolicyPart, ReadPolicy } from './part.ts';
-import { formatProblem, Problems } from './problem.ts';
+import { formatProblem, type Problem, Problems } from './problem.ts';
 import { type Progress, readDocuments } from './read-documents.ts';
 import type { Value } from './value.ts';
 
@@ -35,7 +35,7 @@ export interface ReadPolicies {
 }
 
 /**
- * Reads policy files of any kind that we know, each with one or more documents. Throws UsageError with all that is
+ * Reads policy files of any kind that we know, each with one or more documents. Throws PolicyFileError with all that is
  * wrong, a line each, `FILE:LINE:COL: what`. `lenient`: what is legal but not enforced is a remark, not an error.
  */
 export async function readPolicies(
@@ -54,9 +54,16 @@ export async function readPolicies(
   const { errors, uncounted, warnings } = problems;
   if (errors.length > 0) {
     const more = uncounted > 0 ? [`and ${uncounted} errors more`] : [];
-    throw new UsageError([...errors.map(formatProblem), ...more].join('\n'));
+    throw new PolicyFileError([...inOrder(errors).map(formatProblem), ...more]);
   }
   return { parts, remarks: warnings.map(formatProblem) };
+}
+
+/* As they stand in a file; files in the order in which they were given. */
+function inOrder(problems: readonly Problem[]): Problem[] {
+  return [...problems].sort(({ place: a }, { place: b }) =>
+    a.file === b.file ? a.line - b.line || a.column - b.column : 0,
+  );
 }
 
 function readDocument(document: Value, context: FormatContext): PolicyPart[] {

@@ -65,19 +65,19 @@ export class Value {
 
   /** Reports an error here: `PATH WHAT`. */
   error(what: string): undefined {
-    this.#source.problems.error(this.place, `${this.path || 'the document'} ${what}`);
+    this.#source.problems.error(this.place, this.#about(what));
     return undefined;
   }
 
   /** Reports that this is not enforced. */
   unsupported(what: string): undefined {
-    this.#source.problems.unsupported(this.place, `${this.path || 'the document'} ${what}`);
+    this.#source.problems.unsupported(this.place, this.#about(what));
     return undefined;
   }
 
   /** Reports how this is taken. */
   warn(what: string): void {
-    this.#source.problems.warn(this.place, `${this.path || 'the document'} ${what}`);
+    this.#source.problems.warn(this.place, this.#about(what));
   }
 
   /** Its keys and values; `legal` says in an error what could stand here. */
@@ -145,6 +145,12 @@ export class Value {
       if (!(thrown instanceof UsageError)) throw thrown;
       return this.error(`: ${thrown.message}`);
     }
+  }
+
+  /* What begins with a colon is somebody else's sentence. */
+  #about(what: string): string {
+    const subject = this.path || 'the document';
+    return what.startsWith(':') ? subject + what : `${subject} ${what}`;
   }
 
   #scalar(): unknown {

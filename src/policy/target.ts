@@ -1,9 +1,9 @@
 import { UsageError } from '../errors.ts';
 import { parseName } from './name.ts';
-import { parsePortNumber, parseProtocol } from './port.ts';
+import { parsePortNumber } from './port.ts';
 import { isAddress, parseAddress } from './prefix.ts';
 
-/** Where a connection would go. Without `port` any port is asked for. */
+/** Where a connection would go. Without `port` any port is asked for; of ICMP it is the type. */
 export interface Target {
   readonly host:
     | { readonly kind: 'address'; readonly addr16: Uint8Array<ArrayBuffer> }
@@ -27,8 +27,12 @@ export function parseTarget(text: string): Target {
     );
   }
   const [portText, word = 'tcp'] = bare || rest === undefined ? [] : splitOnce(rest, '/');
-  const port = portText === undefined ? {} : { port: parsePortNumber(portText, subject) };
-  const l4Proto = parseProtocol(word, subject);
+  const l4Proto = PROTOCOLS.get(word);
+  if (l4Proto === undefined) {
+    throw new UsageError(`${subject} has the protocol "${word}": tcp, udp, sctp, icmp or icmpv6 is legal`);
+  }
+  const parseOne = word.startsWith('icmp') ? parseType : parsePortNumber;
+  const port = portText === undefined ? {} : { port: parseOne(portText, subject) };
   if (isAddress(host)) return { host: { kind: 'address', addr16: parseAddress(host) }, ...port, l4Proto };
   // RFC 1123 2.1: the last label of a name has a letter; what ends in a number was meant as an address.
   if (/(?:^|\.)\d+\.?$/u.test(host)) {
@@ -37,6 +41,25 @@ export function parseTarget(text: string): Target {
     );
   }
   return { host: { kind: 'name', name: parseName(host) }, ...port, l4Proto };
+}
+
+const PROTOCOLS: ReadonlyMap<string, number> = new Map([
+  ['icmp', 1],
+  ['tcp', 6],
+  ['udp', 17],
+  ['icmpv6', 58],
+  ['sctp', 132],
+]);
+
+function parseType(text: string, subject: string): number {
+  if (/^(?:0|[1-9]\d{0,2})$/u.test(text) && Number(text) <= 255) return Number(text);
+  throw new UsageError(`${subject} has the type "${text}": 0 to 255 is legal`);
+}
+
+/** The port and protocol of a target as `parseTarget` takes them: `443/tcp`, `tcp`, `8/icmp`. */
+export function portText({ port, l4Proto }: Pick<Target, 'port' | 'l4Proto'>): string {
+  const [word = `protocol ${l4Proto}`] = [...PROTOCOLS].find(([, number]) => number === l4Proto) ?? [];
+  return port === undefined ? word : `${port}/${word}`;
 }
 
 function splitOnce(text: string, separator: string): [string, string?] {

@@ -9,6 +9,7 @@ import {
   parseOptions,
 } from '../../src/cli/flags.ts';
 import { normaliseArgs } from '../../src/cli/normalise.ts';
+import type { PolicySource } from '../../src/enforcer/policy-source.ts';
 import { UsageError } from '../../src/errors.ts';
 
 function parse(line: string): Options {
@@ -20,6 +21,21 @@ function parseEnforce(line: string): EnforceOptions {
   assert.ok(options.command === 'enforce');
   return options;
 }
+
+/** What no flag gives. */
+const NO_SOURCE: PolicySource = {
+  line: {
+    subjects: [{ kind: 'host' }],
+    rules: [],
+    defaultDns: 'open',
+    audit: false,
+    allowPrivateAnswers: false,
+  },
+  files: [],
+  lenient: false,
+  context: {},
+  isModeGiven: false,
+};
 
 describe('parseOptions finds the command', () => {
   const rows: readonly (readonly [line: string, options: Options])[] = [
@@ -45,6 +61,7 @@ describe('parseOptions finds the command', () => {
         instance: 'default',
         target: { host: { kind: 'name', name: 'example.com' }, port: 443, l4Proto: 17 },
         targetText: 'example.com:443/udp',
+        source: NO_SOURCE,
       },
     ],
     [
@@ -54,6 +71,7 @@ describe('parseOptions finds the command', () => {
         instance: 'a',
         target: { host: { kind: 'name', name: 'status' }, l4Proto: 6 },
         targetText: 'status',
+        source: NO_SOURCE,
       },
     ],
   ];
@@ -174,7 +192,7 @@ describe('parseOptions refuses', () => {
     ['-- status', '"status" is one argument too many for enforce'],
     ['enforce -cn=a eth0', '"eth0" is one argument too many for enforce'],
     ['check a.test b.test', '"b.test" is one argument too many for check'],
-    ['check', 'check needs a target: check HOST[:PORT[/PROTO]] is legal'],
+    ['check', 'check needs a target: check [HOST[:PORT[/PROTO]]] [-policy=F]'],
     ['check a.test:0', '"0": 1 to 65535'],
     ['status -cidr=192.0.2.1', 'flag -cidr is not for status: -instance, -json, -version, -help are legal'],
     ['stop -json', 'flag -json is not for stop'],

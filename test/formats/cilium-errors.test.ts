@@ -37,7 +37,7 @@ errors('an error in an entry of egress', [
   ['{toCIDR: [[]]}', '15: spec.egress[0].toCIDR[0] is a list: a prefix such as 192.0.2.0/24 is legal'],
   [
     '{toCIDR: [10.0.0.0/33]}',
-    '15: spec.egress[0].toCIDR[0] : prefix "10.0.0.0/33" has the length "33": 0 to 32 is legal',
+    '15: spec.egress[0].toCIDR[0]: prefix "10.0.0.0/33" has the length "33": 0 to 32 is legal',
   ],
   [
     '{toCIDRSet: [10.0.0.0/8]}',
@@ -82,8 +82,8 @@ errors('an error in an entry of egress', [
   ],
   [
     '{toCIDR: [x], toEntities: [y]}',
+    '15: spec.egress[0].toCIDR[0]: prefix "x" is not an address or a prefix: 192.0.2.1, 192.0.2.0/24, 2001:db8::1 or 2001:db8::/32 is legal',
     '31: spec.egress[0].toEntities stands beside toCIDR: one of them is legal in a rule',
-    '15: spec.egress[0].toCIDR[0] : prefix "x" is not an address or a prefix: 192.0.2.1, 192.0.2.0/24, 2001:db8::1 or 2001:db8::/32 is legal',
     `32: spec.egress[0].toEntities[0] is "y": ${WORLDS}`,
   ],
 ]);
@@ -210,8 +210,8 @@ describe('an error of a rule of Cilium', () => {
     ],
     [
       ['endpointSelector: {}', 'egress: {}'],
-      '6:11: spec.egress is a map: a list is legal',
       `5:3: spec ${nothing}`,
+      '6:11: spec.egress is a map: a list is legal',
     ],
     [['endpointSelector: {}'], `5:3: spec ${nothing}`],
     [['endpointSelector: {}', 'egress: []'], `5:3: spec ${nothing}`],

@@ -60,7 +60,7 @@ describe('a remark tells that', () => {
     ],
     [
       ['egress: [{toCIDR: [10.0.0.1/8]}]'],
-      'p.yaml:6:22: spec.egress[0].toCIDR[0] : prefix "10.0.0.1/8" has bits set past its length: taken as "10.0.0.0/8"',
+      'p.yaml:6:22: spec.egress[0].toCIDR[0]: prefix "10.0.0.1/8" has bits set past its length: taken as "10.0.0.0/8"',
     ],
   ];
   for (const [lines, remark] of rows) {
@@ -135,7 +135,7 @@ describe('a selector', () => {
 
   test('of labels that are not known does not hide what is wrong besides', async () => {
     const text = policy('endpointSelector: {matchLabels: {app: web}}', 'egress: [{toCIDR: [x]}]');
-    assert.match(await errorsOf(text, { lenient: true }), /toCIDR\[0\] : prefix "x" is not an address/u);
+    assert.match(await errorsOf(text, { lenient: true }), /toCIDR\[0\]: prefix "x" is not an address/u);
   });
 
   test('of labels that are not known can not leave out what denies', async () => {

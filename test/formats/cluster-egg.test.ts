@@ -185,13 +185,13 @@ describe('readClusterEgg refuses', () => {
     ],
     [
       EGRESS('commonNames: [§"*.a.test"]'),
-      'spec.egress.commonNames[0] : suffix "*.a.test" has a "*", legal in -name only: a suffix such as .example.com means every name under example.com',
+      'spec.egress.commonNames[0]: suffix "*.a.test" has a "*", legal in -name only: a suffix such as .example.com means every name under example.com',
     ],
     [EGRESS('cidrs: §{}'), 'spec.egress.cidrs is a map: a list of prefixes is legal'],
     [EGRESS('cidrs: [§10]'), 'spec.egress.cidrs[0] is 10: a prefix such as 192.0.2.0/24 is legal'],
     [
       EGRESS('cidrs: [§10.0.0.0/99]'),
-      'spec.egress.cidrs[0] : prefix "10.0.0.0/99" has the length "99": 0 to 32 is legal',
+      'spec.egress.cidrs[0]: prefix "10.0.0.0/99" has the length "99": 0 to 32 is legal',
     ],
     [
       EGRESS('cidrs: [§{ports: []}]'),
@@ -230,7 +230,7 @@ describe('readClusterEgg refuses', () => {
     [EGRESS('shaping: {rate: §1}'), 'spec.egress.shaping.rate is 1: a rate such as 1mbit is legal'],
     [
       EGRESS('shaping: {rate: §1mb}'),
-      'spec.egress.shaping.rate : rate "1mb" is not a rate: a number and bit, kbit, mbit or gbit is legal, such as 500kbit',
+      'spec.egress.shaping.rate: rate "1mb" is not a rate: a number and bit, kbit, mbit or gbit is legal, such as 500kbit',
     ],
     [
       EGRESS('shaping: {ceil: §1mbit}'),
@@ -238,7 +238,7 @@ describe('readClusterEgg refuses', () => {
     ],
     [
       EGRESS('shaping: {rate: 2mbit, ceil: §1mbit}'),
-      'spec.egress.shaping.ceil : ceil is less than rate: as much or more is legal',
+      'spec.egress.shaping.ceil: ceil is less than rate: as much or more is legal',
     ],
     [
       EGRESS('podSelector: §{matchLabels: {app: tester}}'),
@@ -257,7 +257,7 @@ describe('readClusterEgg refuses', () => {
 test('readClusterEgg says which prefix it masked', async () => {
   const text = EGRESS('cidrs: [§10.0.2.5/24]');
   const what =
-    'spec.egress.cidrs[0] : prefix "10.0.2.5/24" has bits set past its length: taken as "10.0.2.0/24"';
+    'spec.egress.cidrs[0]: prefix "10.0.2.5/24" has bits set past its length: taken as "10.0.2.0/24"';
   assert.deepEqual((await read(text)).remarks, atMarks(text, what));
 });
 

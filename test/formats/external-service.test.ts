@@ -87,15 +87,15 @@ describe('readExternalService refuses', () => {
     [service('{dnsName: §[a.test], ports: [{port: 1}]}'), `spec.dnsName is a list: ${name}`],
     [
       service('{dnsName: §"", ports: [{port: 1}]}'),
-      'spec.dnsName : name "" is empty: a name such as example.com is legal',
+      'spec.dnsName: name "" is empty: a name such as example.com is legal',
     ],
     [
       service('{dnsName: §"*.a.test", ports: [{port: 1}]}'),
-      'spec.dnsName : name "*.a.test" has "*", which can\'t be in a name: letters, digits, "-", "_" and single dots between labels are legal',
+      'spec.dnsName: name "*.a.test" has "*", which can\'t be in a name: letters, digits, "-", "_" and single dots between labels are legal',
     ],
     [
       service('{dnsName: §192.0.2.1, ports: [{port: 1}]}'),
-      'spec.dnsName : name "192.0.2.1" is an address: -cidr and -deny-cidr take addresses',
+      'spec.dnsName: name "192.0.2.1" is an address: -cidr and -deny-cidr take addresses',
     ],
     [PORTS('§443'), 'spec.ports is 443: a list of ports is legal'],
     [PORTS('[§443]'), 'spec.ports[0] is 443: a map with "port" and "protocol" is legal'],
@@ -117,7 +117,7 @@ describe('readExternalService refuses', () => {
     ],
     [
       service('{dnsName: a.test, ports: [{port: 1}], ipOverride: [§192.0.2.0/24]}'),
-      'spec.ipOverride[0] : address "192.0.2.0/24" is not an address: 192.0.2.1 or 2001:db8::1 is legal',
+      'spec.ipOverride[0]: address "192.0.2.0/24" is not an address: 192.0.2.1 or 2001:db8::1 is legal',
     ],
     [
       service('{dnsName: a.test, ports: [{port: 1}], §dnsName: b.test}'),

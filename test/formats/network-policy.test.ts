@@ -297,7 +297,7 @@ describe('readNetworkPolicy refuses', () => {
     ],
     [
       TO('[{ipBlock: {cidr: §10.0.0.0/33}}]'),
-      'spec.egress[0].to[0].ipBlock.cidr : prefix "10.0.0.0/33" has the length "33": 0 to 32 is legal',
+      'spec.egress[0].to[0].ipBlock.cidr: prefix "10.0.0.0/33" has the length "33": 0 to 32 is legal',
     ],
     [
       TO('[{ipBlock: {cidr: 10.0.0.0/8, except: §10.1.0.0/16}}]'),
@@ -482,7 +482,7 @@ describe('readNetworkPolicy refuses', () => {
     const expected = atMarks(
       text,
       'spec.policyTypes[0] is "Out": "Ingress", "Egress" is legal',
-      'spec.egress[0].to[0].ipBlock.cidr : prefix "ten" is not an address or a prefix: 192.0.2.1, 192.0.2.0/24, 2001:db8::1 or 2001:db8::/32 is legal',
+      'spec.egress[0].to[0].ipBlock.cidr: prefix "ten" is not an address or a prefix: 192.0.2.1, 192.0.2.0/24, 2001:db8::1 or 2001:db8::/32 is legal',
       'spec.egress[0].ports[0].port is 0: a whole number from 1 to 65535 is legal',
     );
     assert.deepEqual([...errors].sort(), [...expected].sort());
@@ -522,13 +522,13 @@ describe('readNetworkPolicy', () => {
     [
       TO('[{ipBlock: {cidr: §10.0.2.5/24}}]'),
       [
-        'spec.egress[0].to[0].ipBlock.cidr : prefix "10.0.2.5/24" has bits set past its length: taken as "10.0.2.0/24"',
+        'spec.egress[0].to[0].ipBlock.cidr: prefix "10.0.2.5/24" has bits set past its length: taken as "10.0.2.0/24"',
       ],
     ],
     [
       TO('[{ipBlock: {cidr: 10.0.0.0/8, except: [§10.1.2.3/16]}}]'),
       [
-        'spec.egress[0].to[0].ipBlock.except[0] : prefix "10.1.2.3/16" has bits set past its length: taken as "10.1.0.0/16"',
+        'spec.egress[0].to[0].ipBlock.except[0]: prefix "10.1.2.3/16" has bits set past its length: taken as "10.1.0.0/16"',
       ],
     ],
     [

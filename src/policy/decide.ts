@@ -1,0 +1,78 @@
+import { describeRule } from './describe.ts';
+import type { Policy } from './policy.ts';
+import { matchesPort } from './port.ts';
+import { formatAddress } from './prefix.ts';
+import { letsPass, portsInForce, type Rule } from './rule.ts';
+import { portText, type Target } from './target.ts';
+import { holdsAddress, holdsName, isByAddress } from './who.ts';
+
+/** What a policy says of a target: the verdict, why, and what each rule that speaks of it says. */
+export interface Decision {
+  readonly verdict: 'allow' | 'deny';
+  /** One sentence, which begins with the rule that decides where one does. */
+  readonly because: string;
+  /** A line each, in the order in which they count. */
+  readonly considered: readonly string[];
+}
+
+/**
+ * Decides by the policy alone: nothing is resolved, so a name is judged by the rules that speak of names, and by
+ * those for every address. Without a port any port is asked for: one that passes is enough.
+ */
+export function decide(policy: Policy, target: Target): Decision {
+  const speaking = policy.rules.filter((rule) => speaksOf(rule, target));
+  const open = speaking.filter((rule) => hasPort(policy, rule, target));
+  const considered = rank(speaking).map((rule) => {
+    const isOpen = open.includes(rule);
+    return `${describeRule(rule)} (${rule.source}): ${isOpen ? 'applies' : `not ${portText(target)}`}`;
+  });
+  const answer = (verdict: Decision['verdict'], because: string): Decision => {
+    if (verdict === 'deny' && policy.audit)
+      return { verdict: 'allow', because: `audit lets all pass; else: ${because}`, considered };
+    return { verdict, because, considered };
+  };
+  const denial = open.find(({ action }) => action === 'deny');
+  if (denial) return answer('deny', `${denial.source} denies ${hostText(target)}`);
+  const allowing = rank(open).find(({ action }) => action === 'allow');
+  if (allowing) return answer('allow', `${allowing.source}: ${describeRule(allowing)}`);
+  const audited = open.find(({ action }) => action === 'audit');
+  if (audited) return answer('allow', `${audited.source}: ${describeRule(audited)}, which is reported`);
+  const listing = speaking.find(letsPass);
+  if (listing)
+    return answer('deny', `${listing.source} lists ${hostText(target)}, but not ${portText(target)}`);
+  return answer('deny', noRule(policy, target));
+}
+
+function noRule(policy: Policy, target: Target): string {
+  if (target.host.kind === 'address') return `no rule holds ${hostText(target)}`;
+  const lookup = policy.dns === 'strict' ? ', and with dns strict its lookup is refused' : '';
+  const byAddress = policy.rules.some((rule) => letsPass(rule) && isByAddress(rule.who));
+  const hint = byAddress
+    ? '; a rule for addresses may hold where it leads to, which is not looked up here'
+    : '';
+  return `no rule lists ${hostText(target)}${lookup}${hint}`;
+}
+
+/* Of a name also the rules for every address: wherever it leads, they hold it. */
+function speaksOf({ who, action }: Rule, { host }: Target): boolean {
+  if (action === 'lookup') return false;
+  if (host.kind === 'address') return holdsAddress(who, host.addr16);
+  return who.kind === 'any' || holdsName(who, host.name);
+}
+
+/* Deny, then what allows by address, then by name, then audit. */
+function rank(rules: readonly Rule[]): Rule[] {
+  const place = ({ action, who }: Rule) =>
+    action === 'deny' ? 0 : action === 'audit' ? 3 : isByAddress(who) ? 1 : 2;
+  return [...rules].sort((a, b) => place(a) - place(b));
+}
+
+function hasPort(policy: Policy, rule: Rule, { port, l4Proto }: Target): boolean {
+  const ports = portsInForce(rule, policy.dns);
+  if (port !== undefined) return matchesPort(ports, l4Proto, port);
+  return ports.length === 0 || ports.some((range) => range.l4Proto === 0 || range.l4Proto === l4Proto);
+}
+
+function hostText({ host }: Target): string {
+  return host.kind === 'address' ? formatAddress(host.addr16) : host.name;
+}
