@@ -14,16 +14,22 @@ export interface Requirement {
   readonly values: readonly string[];
 }
 
-/** Reads a Kubernetes label selector to all that it requires; `{}` requires nothing. Undefined when some is wrong. */
-export function readLabelSelector(value: Value): Requirement[] | undefined {
+/** What Cilium puts before a key: where the label comes from. */
+const SOURCE = /^[a-z0-9-]+:/iu;
+
+/**
+ * Reads a Kubernetes label selector to all that it requires; `{}` requires nothing. Undefined when some is wrong.
+ * `sources`: keys may have one before them, as `k8s:app`, which stays there.
+ */
+export function readLabelSelector(value: Value, sources?: 'sources'): Requirement[] | undefined {
   const map = value.map('{} for all, or a map with "matchLabels" and "matchExpressions", is legal');
   if (!map) return undefined;
   const labels = map.getNonNull('matchLabels')?.map('a map of labels and their values is legal');
   const expressions = map.getNonNull('matchExpressions')?.list('a list of requirements is legal');
   map.end();
   const read = [
-    ...(labels?.keys() ?? []).map((key) => readLabel(labels?.get(key), key)),
-    ...(expressions ?? []).map(readExpression),
+    ...(labels?.keys() ?? []).map((key) => readLabel(labels?.get(key), key, sources)),
+    ...(expressions ?? []).map((each) => readExpression(each, sources)),
   ];
   const requirements = read.flatMap((each) => each ?? []);
   return requirements.length === read.length ? requirements : undefined;
@@ -70,13 +76,13 @@ export function selectsSubject(selector: Value | undefined, { labels }: FormatCo
   return false;
 }
 
-function readLabel(value: Value | undefined, key: string): Requirement | undefined {
+function readLabel(value: Value | undefined, key: string, sources?: 'sources'): Requirement | undefined {
   const text = value && readLabelValue(value);
-  if (!value || !isKey(value, key) || text === undefined) return undefined;
+  if (!value || !isKey(value, key, sources) || text === undefined) return undefined;
   return { key, operator: 'In', values: [text] };
 }
 
-function readExpression(value: Value): Requirement | undefined {
+function readExpression(value: Value, sources?: 'sources'): Requirement | undefined {
   const map = value.map('a map with "key", "operator" and "values" is legal');
   if (!map) return undefined;
   const keyValue = map.require('key', 'the key of a label is legal');
@@ -84,7 +90,8 @@ function readExpression(value: Value): Requirement | undefined {
   const operator = map.require('operator', `one of ${OPERATORS.join(', ')} is legal`)?.word(OPERATORS);
   const values = readValues(map, operator);
   map.end();
-  if (!keyValue || key === undefined || !isKey(keyValue, key) || !operator || !values) return undefined;
+  if (!keyValue || key === undefined || !isKey(keyValue, key, sources) || !operator || !values)
+    return undefined;
   return { key, operator, values };
 }
 
@@ -108,8 +115,8 @@ function readLabelValue(value: Value): string | undefined {
   return value.error(`is "${text}", which no label can have: nothing or ${LEGAL_NAME} are legal`);
 }
 
-function isKey(value: Value, key: string): boolean {
-  if (KEY.test(key)) return true;
+function isKey(value: Value, key: string, sources: 'sources' | undefined): boolean {
+  if (KEY.test(sources ? key.replace(SOURCE, '') : key)) return true;
   value.error(
     `has the key "${key}", which no label can have: ${LEGAL_NAME} are legal, and a DNS name with "/" before them`,
   );

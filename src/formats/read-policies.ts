@@ -1,4 +1,5 @@
 import { PolicyFileError } from '../errors.ts';
+import { readCilium, readCiliumClusterwide } from './cilium.ts';
 import { readClusterEgg } from './cluster-egg.ts';
 import { readExternalService } from './external-service.ts';
 import { readL7egg } from './l7egg.ts';
@@ -17,6 +18,8 @@ const KINDS: ReadonlyMap<string, ReadPolicy> = new Map<string, ReadPolicy>([
   ['k8s.cni.cncf.io/v1beta2 MultiNetworkPolicy', readMultiNetworkPolicy],
   ['maciekleks.dev/v1alpha1 ClusterEgg', readClusterEgg],
   ['egress.monzo.com/v1 ExternalService', readExternalService],
+  ['cilium.io/v2 CiliumNetworkPolicy', readCilium],
+  ['cilium.io/v2 CiliumClusterwideNetworkPolicy', readCiliumClusterwide],
 ]);
 
 /** A policy file's name, as its owner gave it, and its text. */
