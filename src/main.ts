@@ -23,6 +23,8 @@ async function run(options: Options): Promise<number> {
       return EXIT.done;
     case 'enforce':
       return (await import('./cli/enforce.ts')).runEnforce(options);
+    case 'run':
+      return (await import('./cli/run.ts')).runCommand(options);
     case 'status':
       return (await import('./cli/status.ts')).runStatus(options);
     case 'reload':

@@ -16,6 +16,10 @@ export const COMMANDS = {
     usage: '[enforce] -iface=IF -eface=IF [flags]',
     meaning: 'run in the foreground until SIGINT or SIGTERM',
   },
+  run: {
+    usage: 'run [flags] -- COMMAND ARGS…',
+    meaning: 'only this process tree, names strict; exit code passed through',
+  },
   status: { usage: 'status [-json]', meaning: 'what is in force; exit 0 enforcing, 3 not' },
   check: {
     usage: 'check [HOST[:PORT[/PROTO]]] [-policy=F]',
@@ -48,6 +52,7 @@ const MODES = ['tc', 'cgroup'] as const;
 const LOG_FORMATS = ['text', 'json'] as const;
 const ALL: readonly Command[] = [
   'enforce',
+  'run',
   'status',
   'check',
   'explain',
@@ -57,7 +62,9 @@ const ALL: readonly Command[] = [
   'doctor',
 ];
 /** Those that read policy files. */
-const READERS: readonly Command[] = ['enforce', 'check', 'explain'];
+const READERS: readonly Command[] = ['enforce', 'run', 'check', 'explain'];
+/** Those that put rules of flags in force. */
+const RULERS: readonly Command[] = ['enforce', 'run'];
 
 const STAR = "'*' = physical, bond, VLAN, tunnel devices";
 
@@ -65,17 +72,24 @@ const STAR = "'*' = physical, bond, VLAN, tunnel devices";
 export const FLAGS: readonly FlagSpec[] = [
   flag('iface', 'list', 'IF', 'interface on which DNS answers come in'),
   flag('eface', 'list', 'IF', `interface whose egress is controlled, ${STAR}`),
-  flag('cidr', 'list', 'PREFIX', 'allow a network or an address'),
-  flag('deny-cidr', 'list', 'PREFIX', 'deny a network or an address, whatever allows it'),
-  flag('cn', 'list', 'SUFFIX', 'allow names that end so: .example.com is every name under example.com'),
+  flag('cidr', 'list', 'PREFIX', 'allow a network or an address', RULERS),
+  flag('deny-cidr', 'list', 'PREFIX', 'deny a network or an address, whatever allows it', RULERS),
+  flag(
+    'cn',
+    'list',
+    'SUFFIX',
+    'allow names that end so: .example.com is every name under example.com',
+    RULERS,
+  ),
   flag(
     'name',
     'list',
     'PATTERN',
     'allow a name or a pattern: * in one label, leading **. one or more labels',
+    RULERS,
   ),
-  flag('deny-name', 'list', 'PATTERN', 'refuse lookups of a name or a pattern'),
-  flag('port', 'list', 'PORT', 'limit all that is allowed: 443, 443/tcp, 8000-8100/udp or icmp'),
+  flag('deny-name', 'list', 'PATTERN', 'refuse lookups of a name or a pattern', RULERS),
+  flag('port', 'list', 'PORT', 'limit all that is allowed: 443, 443/tcp, 8000-8100/udp or icmp', RULERS),
   flag(
     'policy',
     'list',
@@ -97,15 +111,17 @@ export const FLAGS: readonly FlagSpec[] = [
     choices: MODES,
   },
   flag('cgroup', 'list', 'CGROUP', 'with -mode=cgroup: a path, unit:NAME or pid:N'),
-  flag('resolver', 'list', 'ADDR', 'trusted resolver; default: those of this host'),
+  flag('resolver', 'list', 'ADDR', 'trusted resolver; default: those of this host', RULERS),
   {
-    ...flag('dns', 'choice', 'open|strict', 'look up any name (default), or listed ones only'),
+    ...flag('dns', 'choice', 'open|strict', 'look up any name (default), or listed ones only', RULERS),
     choices: DNS_MODES,
   },
-  flag('allow-private-answers', 'boolean', '', 'let allowed names point to private addresses'),
-  flag('inbound', 'list', 'PORT', 'let replies out for new inbound flows on these local ports only'),
+  flag('allow-private-answers', 'boolean', '', 'let allowed names point to private addresses', RULERS),
+  flag('inbound', 'list', 'PORT', 'let replies out for new inbound flows on these local ports only', RULERS),
   flag('netns', 'value', 'NETNS', 'network namespace to work in: name, path or pid:N', ['enforce', 'doctor']),
-  flag('audit', 'boolean', '', 'drop nothing, report what would be dropped'),
+  flag('audit', 'boolean', '', 'drop nothing, report what would be dropped', RULERS),
+  flag('summary-md', 'value', 'FILE', 'append what was blocked to a file, as Markdown', ['run']),
+  flag('fail-on-blocked', 'boolean', '', 'exit 10 in place of 0 when anything was blocked', ['run']),
   flag('wait', 'boolean', '', 'wait for interfaces that are not there yet'),
   flag('force', 'boolean', '', 'start even if that cuts the session that starts it'),
   { ...flag('log', 'choice', 'text|json', 'form of events'), choices: LOG_FORMATS },
@@ -134,6 +150,19 @@ export interface EnforceOptions {
   readonly log?: 'text' | 'json';
 }
 
+/** What `run` is to do. */
+export interface RunOptions {
+  readonly command: 'run';
+  readonly instance: string;
+  /** The program and its arguments, untouched. */
+  readonly argv: readonly [string, ...string[]];
+  readonly source: PolicySource;
+  readonly remarks: readonly string[];
+  readonly resolvers: readonly Resolver[];
+  readonly summaryMd?: string;
+  readonly failOnBlocked: boolean;
+}
+
 /** What is asked of a policy: of one in force, or of files where any are given. Without target: are they valid. */
 export interface CheckOptions {
   readonly command: 'check' | 'explain';
@@ -147,6 +176,7 @@ export interface CheckOptions {
 /** What the command line asks for. */
 export type Options =
   | EnforceOptions
+  | RunOptions
   | { readonly command: 'status'; readonly instance: string; readonly json: boolean }
   | CheckOptions
   | { readonly command: 'stop' | 'clean'; readonly instance: string }
@@ -165,8 +195,12 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
   const isVersionWord = first === 'version' && others.length === 0;
   const command = first === undefined || isVersionWord ? 'enforce' : parseCommand(first);
   const takesTarget = command === 'check' || command === 'explain';
-  const [targetText, ...extra] = takesTarget ? [...others, ...rest] : [undefined, ...others, ...rest];
-  if (extra[0] !== undefined) throw new UsageError(`"${extra[0]}" is one argument too many for ${command}`);
+  const loose = command === 'run' ? others : [...others, ...rest];
+  const [targetText, ...extra] = takesTarget ? loose : [undefined, ...loose];
+  if (extra[0] !== undefined) {
+    const hint = command === 'run' ? ': the command stands behind " -- "' : '';
+    throw new UsageError(`"${extra[0]}" is one argument too many for ${command}${hint}`);
+  }
   if (words[0] === 'help' || isOn('help'))
     return { command: 'help', ...(first === undefined ? {} : { about: command }) };
   if (isOn('version') || isVersionWord) return { command: 'version' };
@@ -175,6 +209,8 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
   switch (command) {
     case 'enforce':
       return parseEnforce(instance, values);
+    case 'run':
+      return parseRun(values.has('instance') ? instance : `run-${process.pid}`, values, rest);
     case 'status':
       return { command, instance, json: isOn('json') };
     case 'check':
@@ -269,6 +305,25 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     wait: isOn('wait'),
     force: isOn('force'),
     ...(log === undefined ? {} : { log }),
+  };
+}
+
+function parseRun(instance: string, values: Values, rest: readonly string[]): RunOptions {
+  const [program, ...args] = rest;
+  if (program === undefined)
+    throw new UsageError('run needs a command behind " -- ": run -name=example.com -- curl example.com');
+  const { source, remarks } = parsePolicySource(values);
+  const summaryMd = values.get('summary-md')?.[0];
+  return {
+    command: 'run',
+    instance,
+    argv: [program, ...args],
+    // Names are the way to say something outside: who may look up any name may say anything.
+    source: { ...source, line: { ...source.line, defaultDns: 'strict' }, isModeGiven: true },
+    remarks,
+    resolvers: (values.get('resolver') ?? []).map(parseResolver),
+    ...(summaryMd !== undefined && { summaryMd }),
+    failOnBlocked: values.get('fail-on-blocked')?.[0] === 'true',
   };
 }
 
