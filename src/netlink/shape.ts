@@ -1,7 +1,7 @@
 import { SystemError, TakenError, UnsupportedError } from '../errors.ts';
 import { Change } from './change.ts';
 import { decodeHtbRates, encodeHtb, encodeHtbClass, type HtbRates } from './htb.ts';
-import { listLinks } from './links.ts';
+import { type Link, listLinks } from './links.ts';
 import { findRootQdisc, listTcClasses, putTc, ROOT, removeTc, type TcObject } from './qdisc.ts';
 import { encodeSplittingQueue, planQueue, SPLITTING_KIND } from './splitting-queue.ts';
 
@@ -69,9 +69,10 @@ export function shapeInterface(
   options: { readonly force?: boolean } = {},
 ): void {
   for (const { minor } of classes) classPriority(minor);
-  const isNew = ensureRoot(ifindex, options.force ?? false);
+  const link = findLink(ifindex);
+  const isNew = ensureRoot(link, options.force ?? false);
   try {
-    putClasses(ifindex, classes);
+    putClasses(link, classes);
   } catch (thrown) {
     if (isNew) unshape(ifindex);
     throw thrown;
@@ -79,12 +80,13 @@ export function shapeInterface(
 }
 
 /**
- * Changes the rates of a class, or makes it: what waits in its queue stays there. To be called again when the MTU
- * has grown past 9,216. Throws SystemError (ENOENT: the interface is not shaped by us, ENODEV).
+ * Changes the rates of a class, or makes it: what waits in its queue stays there, and what the last packet owes at the
+ * old rate is waited for. To be called again when the MTU has grown past 9,216: what is longer would be lost.
+ * Throws SystemError (ENOENT: the interface is not shaped by us, ENODEV).
  */
 export function updateClass(ifindex: number, shaped: ShapedClass): void {
   classPriority(shaped.minor);
-  putClasses(ifindex, [shaped]);
+  putClasses(findLink(ifindex), [shaped]);
 }
 
 /** Removes a class and what waits in it: its packets are unclassified then. False when there is none. Throws SystemError. */
@@ -92,7 +94,7 @@ export function removeClass(ifindex: number, minor: number): boolean {
   const handle = classPriority(minor);
   if (!listClasses(ifindex).some((shaped) => shaped.minor === minor)) return false;
   removeTc('class', { ifindex, handle, parent: 0 });
-  putParent(ifindex, [], mtuOf(ifindex));
+  putParent(findLink(ifindex), []);
   return true;
 }
 
@@ -119,10 +121,11 @@ export function unshape(ifindex: number): boolean {
   }
 }
 
-function ensureRoot(ifindex: number, force: boolean): boolean {
+/* Whether it had to be made. */
+function ensureRoot({ ifindex, name }: Link, force: boolean): boolean {
   const present = readRootQdisc(ifindex);
   if (present.kind === 'ours') return false;
-  if (present.kind === 'foreign' && !force) throw taken(ifindex, present.name);
+  if (present.kind === 'foreign' && !force) throw taken(name, present.name);
   // Only what has no handle gives way to EXCL, by which nobody's is lost who comes in between.
   const flags = Change.create | (present.handle === 0 ? Change.exclusive : Change.replace);
   const place = { ifindex, handle: OUR_HANDLE, parent: ROOT };
@@ -130,18 +133,19 @@ function ensureRoot(ifindex: number, force: boolean): boolean {
     putTc('qdisc', place, flags, OUR_KIND, encodeHtb(UNCLASSIFIED_MINOR, DIRECT_PACKETS));
     return true;
   } catch (thrown) {
-    if (hasCode(thrown, 'EEXIST')) throw taken(ifindex, 'one that was added just now');
-    throw hasCode(thrown, 'ENOENT') ? lacking('HTB (CONFIG_NET_SCH_HTB, module sch_htb)', thrown) : thrown;
+    if (hasCode(thrown, 'ENOENT')) throw lacking('HTB (CONFIG_NET_SCH_HTB, module sch_htb)', thrown);
+    if (!hasCode(thrown, 'EEXIST')) throw thrown;
+    if (readRootQdisc(ifindex).kind === 'ours') return false; // another process of ours was faster
+    throw taken(name, 'added just now');
   }
 }
 
-function putClasses(ifindex: number, classes: readonly ShapedClass[]): void {
-  const mtu = mtuOf(ifindex);
-  putParent(ifindex, classes, mtu);
-  for (const shaped of classes) putClass(ifindex, shaped, mtu);
+function putClasses(link: Link, classes: readonly ShapedClass[]): void {
+  putParent(link, classes);
+  for (const shaped of classes) putClass(link, shaped);
 }
 
-function putClass(ifindex: number, shaped: ShapedClass, mtu: number): void {
+function putClass({ ifindex, mtu }: Link, shaped: ShapedClass): void {
   const rates = ratesOf(shaped);
   const handle = classPriority(shaped.minor);
   const place = { ifindex, handle, parent: OUR_HANDLE + PARENT_MINOR };
@@ -156,7 +160,7 @@ function putClass(ifindex: number, shaped: ShapedClass, mtu: number): void {
 }
 
 /* The class that the others borrow from, made for what is there and `added`. */
-function putParent(ifindex: number, added: readonly ShapedClass[], mtu: number): void {
+function putParent({ ifindex, mtu }: Link, added: readonly ShapedClass[]): void {
   const byMinor = new Map([...listClasses(ifindex), ...added].map((shaped) => [shaped.minor, shaped]));
   if (byMinor.size === 0) return;
   const rates = [...byMinor.values()].map(ratesOf);
@@ -184,15 +188,15 @@ function ratesOf({ rateBitsPerSecond, ceilBitsPerSecond }: ShapedClass): HtbRate
   return { rateBytes, ceilBytes: Math.max(rateBytes, ceilBytes) };
 }
 
-function mtuOf(ifindex: number): number {
+function findLink(ifindex: number): Link {
   const link = listLinks().find((each) => each.ifindex === ifindex);
   if (link === undefined) throw new SystemError(`shape interface ${ifindex}`, 'ENODEV');
-  return link.mtu;
+  return link;
 }
 
-function taken(ifindex: number, name: string): TakenError {
+function taken(interfaceName: string, qdiscName: string): TakenError {
   return new TakenError(
-    `Cannot shape interface ${ifindex}: its root qdisc is somebody else's (${name}), -force replaces it`,
+    `Cannot shape "${interfaceName}": its root qdisc is somebody else's (${qdiscName}), -force replaces it`,
   );
 }
 

@@ -138,7 +138,10 @@ describe('shapeInterface', () => {
     const shown = showTc(wire);
     assert.throws(
       () => shapeInterface(wire.ifindex, classes),
-      (error) => error instanceof TakenError && /\(htb\), -force replaces it/u.test(error.message),
+      (error) =>
+        error instanceof TakenError &&
+        error.message ===
+          `Cannot shape "${wire.name}": its root qdisc is somebody else's (htb), -force replaces it`,
     );
     assert.deepEqual(listClasses(wire.ifindex), []);
     assert.equal(removeClass(wire.ifindex, 7), false);
