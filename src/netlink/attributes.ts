@@ -3,6 +3,7 @@ export type Attributes = ReadonlyMap<number, Buffer>;
 
 const HEADER_BYTES = 4;
 const TYPE_MASK = 0x3fff;
+const MOST_BYTES = 0xffff;
 
 /** Reads the attributes that fill `bytes`, RFC 3549 2.3. Throws RangeError when a length runs past the end. */
 export function decodeAttributes(bytes: Buffer): Attributes {
@@ -18,6 +19,22 @@ export function decodeAttributes(bytes: Buffer): Attributes {
     at += (length + 3) & ~3;
   }
   return attributes;
+}
+
+/** One attribute, padded to four bytes as the next one needs it. Throws RangeError when it is too long for one. */
+export function encodeAttribute(attributeType: number, payload: Buffer): Buffer {
+  const length = HEADER_BYTES + payload.length;
+  if (length > MOST_BYTES) throw new RangeError(`Cannot write a netlink attribute of ${length} bytes`);
+  const attribute = Buffer.alloc((length + 3) & ~3);
+  attribute.writeUInt16LE(length, 0);
+  attribute.writeUInt16LE(attributeType, 2);
+  payload.copy(attribute, HEADER_BYTES);
+  return attribute;
+}
+
+/** An attribute of text, which ends with a NUL. */
+export function encodeText(attributeType: number, text: string): Buffer {
+  return encodeAttribute(attributeType, Buffer.from(`${text}\0`));
 }
 
 /** The text of an attribute, without the NUL at its end. */

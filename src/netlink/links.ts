@@ -14,6 +14,8 @@ export interface Link {
   readonly arphrd: number;
   readonly up: boolean;
   readonly masterIfindex: number | undefined;
+  /** Bytes of the largest IP packet. */
+  readonly mtu: number;
 }
 
 /** What befell the links. After `overrun` some events are lost: list again. */
@@ -34,6 +36,7 @@ const IFINFO_BYTES = 16;
 const IFF_UP = 1;
 const AF_UNSPEC = 0;
 const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
@@ -91,5 +94,6 @@ export function decodeLink(payload: Buffer): Link | undefined {
     arphrd: payload.readUInt16LE(2),
     up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
     masterIfindex: attributes.get(IFLA_MASTER)?.readUInt32LE(0),
+    mtu: attributes.get(IFLA_MTU)?.readUInt32LE(0) ?? 0,
   };
 }

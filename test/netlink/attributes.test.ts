@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeAddress, decodeAttributes, decodeText } from '../../src/netlink/attributes.ts';
+import {
+  decodeAddress,
+  decodeAttributes,
+  decodeText,
+  encodeAttribute,
+  encodeText,
+} from '../../src/netlink/attributes.ts';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 
@@ -37,4 +43,19 @@ test('decodeAddress maps IPv4 and keeps IPv6', () => {
   assert.deepEqual(decodeAddress(hex('c0000201')), hex('00000000000000000000ffffc0000201'));
   assert.deepEqual(decodeAddress(hex(`20010db8${'00'.repeat(12)}`)), hex(`20010db8${'00'.repeat(12)}`));
   assert.throws(() => decodeAddress(hex('c00002')), /3 bytes/);
+});
+
+test('encodeAttribute pads to four bytes, which the length leaves out', () => {
+  assert.deepEqual(encodeAttribute(3, hex('61')), hex('0500 0300 61000000'));
+  assert.deepEqual(encodeAttribute(3, hex('61626364')), hex('0800 0300 61626364'));
+  assert.deepEqual(encodeAttribute(3, Buffer.alloc(0)), hex('0400 0300'));
+});
+
+test('encodeAttribute refuses what the length can not tell', () => {
+  assert.equal(encodeAttribute(3, Buffer.alloc(0xffff - 4)).length, 0x10000);
+  assert.throws(() => encodeAttribute(3, Buffer.alloc(0xffff - 3)), RangeError);
+});
+
+test('encodeText ends with a NUL', () => {
+  assert.deepEqual(encodeText(1, 'htb'), hex('0800 0100 68746200'));
 });

@@ -29,7 +29,7 @@ const isDeleted = (name: string) => (event: LinkEvent) =>
 
 test('listLinks tells lo', async () => {
   assert.deepEqual(await listLinks(), [
-    { ifindex: 1, name: 'lo', kind: undefined, arphrd: 772, up: true, masterIfindex: undefined },
+    { ifindex: 1, name: 'lo', kind: undefined, arphrd: 772, up: true, masterIfindex: undefined, mtu: 65_536 },
   ]);
 });
 

@@ -5,9 +5,9 @@ import { decodeMessages } from '../../src/netlink/message.ts';
 
 const AF_BRIDGE = 7;
 
-/** struct nlmsghdr, struct ifinfomsg, IFLA_IFNAME "eth7", IFLA_MASTER 3. */
+/** struct nlmsghdr, struct ifinfomsg, IFLA_IFNAME "eth7", IFLA_MASTER 3, IFLA_MTU 1400. */
 function linkMessage(messageType: number, family = 0): Buffer {
-  const message = Buffer.alloc(52);
+  const message = Buffer.alloc(60);
   message.writeUInt32LE(message.length, 0);
   message.writeUInt16LE(messageType, 4);
   message.writeUInt8(family, 16);
@@ -20,10 +20,13 @@ function linkMessage(messageType: number, family = 0): Buffer {
   message.writeUInt16LE(8, 44);
   message.writeUInt16LE(10, 46);
   message.writeUInt32LE(3, 48);
+  message.writeUInt16LE(8, 52);
+  message.writeUInt16LE(4, 54);
+  message.writeUInt32LE(1400, 56);
   return message;
 }
 
-const LINK = { ifindex: 9, name: 'eth7', kind: undefined, arphrd: 1, up: true, masterIfindex: 3 };
+const LINK = { ifindex: 9, name: 'eth7', kind: undefined, arphrd: 1, up: true, masterIfindex: 3, mtu: 1400 };
 
 test('decodeLink reads fields and attributes', () => {
   assert.deepEqual(decodeLink(linkMessage(16).subarray(16)), LINK);
@@ -50,7 +53,7 @@ test('decodeLinkEvents reads each message of a datagram', () => {
   assert.deepEqual(kinds, ['new', 'deleted']);
 });
 
-for (const length of [51, 40, 34]) {
+for (const length of [59, 51, 40, 34]) {
   test(`decodeLinkEvents counts a message that is cut to ${length} bytes as lost`, () => {
     assert.deepEqual(decodeLinkEvents(linkMessage(16).subarray(0, length)), [{ kind: 'overrun' }]);
   });
