@@ -157,6 +157,8 @@ static __always_inline int leave_subject(struct __sk_buff *skb)
 		return CGROUP_DROP;
 	verdict = judge_subject_packet(skb, s, c, subject);
 	give_scratch_back(s);
+	if (subject->priority)
+		skb->priority = subject->priority;
 	return verdict;
 }
 

@@ -148,6 +148,8 @@ struct subject {
 	__u32 policy; /* 0 = not in force yet */
 	__u32 flags; /* SUBJECT_* */
 	__u64 netns_cookie; /* only there answers teach */
+	__u32 priority; /* class of the queue that its packets go into (skb->priority); 0 = as it is */
+	__u32 pad;
 };
 #define SUBJECT_OWN_NETNS 1 /* the namespace is the subject's alone: so is its loopback */
 

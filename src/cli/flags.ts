@@ -6,6 +6,7 @@ import type { CommandLinePolicy } from '../formats/combine.ts';
 import { parseFlagRules } from '../policy/flag-rules.ts';
 import { mergePorts, type PortRange, parsePort } from '../policy/port.ts';
 import { letsPass } from '../policy/rule.ts';
+import { makeShaping, parseRate, type Shaping } from '../policy/shaping.ts';
 import { parseCgroup, parseLabel, parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { type FlagShape, type Normalised, suggest } from './normalise.ts';
@@ -18,7 +19,7 @@ export const COMMANDS = {
   },
   run: {
     usage: 'run [flags] -- COMMAND ARGS…',
-    meaning: 'only this process tree, names strict; exit code passed through',
+    meaning: 'only this process tree; exit code passed through',
   },
   status: { usage: 'status [-json]', meaning: 'what is in force; exit 0 enforcing, 3 not' },
   check: {
@@ -120,6 +121,8 @@ export const FLAGS: readonly FlagSpec[] = [
   flag('inbound', 'list', 'PORT', 'let replies out for new inbound flows on these local ports only', RULERS),
   flag('netns', 'value', 'NETNS', 'network namespace to work in: name, path or pid:N', ['enforce', 'doctor']),
   flag('audit', 'boolean', '', 'drop nothing, report what would be dropped', RULERS),
+  flag('rate', 'value', 'RATE', 'shape what is sent: 500kbit, 1mbit', RULERS),
+  flag('ceil', 'value', 'RATE', 'what it may take when others leave it; default: the rate', RULERS),
   flag('summary-md', 'value', 'FILE', 'append what was blocked to a file, as Markdown', ['run']),
   flag('fail-on-blocked', 'boolean', '', 'exit 10 in place of 0 when anything was blocked', ['run']),
   flag('wait', 'boolean', '', 'wait for interfaces that are not there yet'),
@@ -359,6 +362,7 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
     port: list('port'),
   });
   const dns = DNS_MODES.find((mode) => mode === list('dns')[0]);
+  const shaping = parseShaping(values);
   const labels = list('label').map(parseLabel);
   const line: CommandLinePolicy = {
     subjects: parseSubjects(values),
@@ -367,6 +371,7 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
     defaultDns: 'open',
     audit: isOn('audit'),
     allowPrivateAnswers: isOn('allow-private-answers'),
+    ...(shaping && { shaping }),
     ...(values.has('inbound') && { inbound: mergePorts(list('inbound').flatMap(parseInbound)) }),
   };
   const context = {
@@ -385,6 +390,16 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
   };
 }
 
+function parseShaping(values: Values): Shaping | undefined {
+  const [rate, ceil] = ['rate', 'ceil'].map((name) => {
+    const text = values.get(name)?.[0];
+    return text === undefined ? undefined : parseRate(text, `-${name}`);
+  });
+  if (rate !== undefined) return makeShaping(rate, ceil);
+  if (ceil !== undefined) throw new UsageError('-ceil needs -rate: what is there without borrowing');
+  return undefined;
+}
+
 /* Whom flags are for: cgroups where any is named, else all behind the interfaces. */
 function parseSubjects(values: Values): Subject[] {
   const cgroups = values.get('cgroup') ?? [];
@@ -394,7 +409,9 @@ function parseSubjects(values: Values): Subject[] {
   if (mode === 'tc') return [{ kind: 'host' }];
   if (cgroups.length === 0)
     throw new UsageError('-mode=cgroup needs -cgroup: a path, unit:NAME or pid:NUMBER is legal');
-  const stray = ['iface', 'eface'].find((name) => values.has(name));
+  // Rates are kept on interfaces, so one may be named for them.
+  const onInterface = values.has('rate') || values.has('policy') ? ['iface'] : ['iface', 'eface'];
+  const stray = onInterface.find((name) => values.has(name));
   if (stray !== undefined)
     throw new UsageError(`-${stray} is for -mode=tc only: a cgroup is controlled on all interfaces`);
   return cgroups.map(parseCgroup);

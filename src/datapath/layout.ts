@@ -102,11 +102,13 @@ export const LAYOUT = {
     },
   },
   subject: {
-    size: 16,
+    size: 24,
     fields: {
       policy: [0, 4],
       flags: [4, 4],
       netns_cookie: [8, 8],
+      priority: [16, 4],
+      pad: [20, 4],
     },
   },
   socket_owner: {

@@ -17,6 +17,8 @@ export interface SubjectCgroup {
   readonly netnsCookie: bigint;
   /** The namespace is the subject's alone, so its loopback is not judged. */
   readonly ownsNetns: boolean;
+  /** What its packets are marked with for the queue of the interface (skb->priority); 0 = they are left as they are. */
+  readonly priority: number;
 }
 
 /**
@@ -103,11 +105,15 @@ export function setSubjectLevels(state: MapSource, levels: readonly number[]): v
   state.map('control').set(ONLY, control);
 }
 
-function setSubject(state: DatapathState, { id, policyId, netnsCookie, ownsNetns }: SubjectCgroup): void {
+function setSubject(
+  state: DatapathState,
+  { id, policyId, netnsCookie, ownsNetns, priority }: SubjectCgroup,
+): void {
   const value = encodeStruct('subject', {
     policy: policyId,
     flags: ownsNetns ? LIMITS.SUBJECT_OWN_NETNS : 0,
     netns_cookie: netnsCookie,
+    priority,
   });
   state.map('subjects').set(u64(id), value);
 }

@@ -29,6 +29,7 @@ import type { EnforceOptions } from './options.ts';
 import { findPitfalls } from './pitfalls.ts';
 import { ResolverWatch } from './resolver-watch.ts';
 import { dnsPorts, formatResolver } from './resolvers.ts';
+import { type Shaper, shapedInterfaces } from './shaper.ts';
 import { type PoliciesInForce, swapPolicies } from './swap.ts';
 import { takeDown } from './takedown.ts';
 
@@ -41,6 +42,7 @@ const RESOLVING = 16;
 export interface InForce extends CoverageStart {
   readonly options: EnforceOptions;
   readonly policies: PoliciesInForce;
+  readonly shaper: Shaper;
   readonly resolvers: readonly Resolver[];
   /** The programs for `lo` are loaded. */
   readonly mayLearnOnLoopback: boolean;
@@ -76,7 +78,10 @@ export class Enforcer {
     this.#scope = scope;
     this.#resolvers = inForce.resolvers;
     this.#policies = inForce.policies;
-    this.#coverage = new Coverage(inForce, () => this.#recordInForce());
+    this.#coverage = new Coverage(inForce, () => {
+      this.#shape();
+      this.#recordInForce();
+    });
     this.#nameRules();
     this.#teller = new EventTeller({
       ruleName: (id) => this.#ruleNames.get(id),
@@ -139,10 +144,33 @@ export class Enforcer {
   }
 
   async #swap(policies: readonly SubjectPolicy[]): Promise<void> {
-    const { context } = this.inForce;
-    this.#policies = await swapPolicies(context, this.#policies, policies, this.#resolvers, netnsCookie());
+    const { context, shaper } = this.inForce;
+    const ifindexes = this.#shapedOn(policies);
+    this.#policies = await swapPolicies(
+      context,
+      { shaper, ifindexes },
+      this.#policies,
+      policies,
+      this.#resolvers,
+      netnsCookie(),
+    );
     this.#nameRules();
     void this.#resolveExactNames();
+  }
+
+  #shapedOn(policies: readonly SubjectPolicy[]): number[] {
+    return shapedInterfaces({ ...this.inForce.options, policies }, this.#coverage.attached);
+  }
+
+  /* Fails open, and says so: rates are a service, and traffic goes on without them. */
+  #shape(): void {
+    const { shaper, listener } = this.inForce;
+    try {
+      shaper.apply(this.#policies.subjects, this.#shapedOn(this.#policies.subjects));
+    } catch (thrown) {
+      if (!(thrown instanceof Error)) throw thrown;
+      listener.remark(`rates are not kept everywhere: ${thrown.message}`);
+    }
   }
 
   /* Names of rules that are gone stay known: events of theirs may still be in the ring. */
@@ -203,6 +231,7 @@ export class Enforcer {
       ...record,
       interfaces: recordInterfaces(this.#coverage.plan, this.#coverage.attached),
       resolvers: this.#resolvers.map(formatResolver),
+      classes: this.inForce.shaper.classes,
     });
     run.commitRecord();
   }

@@ -47,6 +47,13 @@ export interface RecordedCgroup {
   readonly id: string;
 }
 
+/** A class that this instance has on an interface, for a subject. */
+export interface RecordedClass {
+  readonly ifindex: number;
+  readonly policyId: number;
+  readonly minor: number;
+}
+
 /** An interface as it is served. */
 export interface RecordedInterface {
   readonly name: string;
@@ -70,6 +77,8 @@ export interface InstanceRecord {
   /** The first number that no subject has had. */
   readonly nextPolicyId: number;
   readonly cgroups: readonly RecordedCgroup[];
+  /** Classes that shape. */
+  readonly classes: readonly RecordedClass[];
   readonly rules: readonly RecordedRule[];
   readonly resolvers: readonly string[];
 }

@@ -50,6 +50,7 @@ import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
+import { removeClasses, Shaper, shapedInterfaces } from './shaper.ts';
 import { attachSubjects, numberSubjects, placeSubjects } from './subjects.ts';
 import { recordPolicies } from './swap.ts';
 import { takeDown } from './takedown.ts';
@@ -165,6 +166,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     await refuseLockout(host.policy, resolvers, (addr) => leasedRules(state, byId, addr));
   }
 
+  const shaper = new Shaper(record?.classes ?? [], options.force);
   const kind = attachKind();
   const context: HookContext = { state, pins, run, netns, kind };
   try {
@@ -173,6 +175,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       pinState(state, pins);
     }
     run.writePid();
+    shaper.apply(numbered, shapedInterfaces(options, present));
     run.prepareRecord({
       version: 2,
       instance: options.instance,
@@ -183,6 +186,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       attach: kind,
       interfaces: recordInterfaces(plan, present),
       ...recordPolicies(policies),
+      classes: shaper.classes,
       resolvers: resolvers.map(formatResolver),
     });
     setResolvers(
@@ -196,12 +200,15 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
       if (plan.length > 0) seedInbound(state, bootTimeNs());
-      attachSubjects(state, pins, placed, cookie);
+      attachSubjects(state, pins, placed, cookie, (policyId) => shaper.priorityOf(policyId));
       markReady(state);
     });
     dropOthers(context, present);
   } catch (thrown) {
-    if (!adopts) takeDown(options.instance);
+    if (!adopts) {
+      removeClasses(shaper.classes);
+      takeDown(options.instance);
+    }
     throw thrown;
   }
   return {
@@ -209,6 +216,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     listener,
     context,
     policies,
+    shaper,
     resolvers,
     plan,
     present,

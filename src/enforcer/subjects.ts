@@ -2,20 +2,13 @@ import type { NumberedPolicy } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
-import {
-  attachSubject,
-  detachSubject,
-  type SubjectCgroup,
-  setSubjectLevels,
-} from '../datapath/subject-hooks.ts';
+import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { type Subject, subjectText } from '../policy/subject.ts';
+import { subjectText } from '../policy/subject.ts';
 import { type CgroupPlace, placeOfSubject } from './cgroup-place.ts';
 
 /** A subject's policy with the number by which the kernel knows it. */
-export interface NumberedSubject extends NumberedPolicy {
-  readonly subject: Subject;
-}
+export interface NumberedSubject extends NumberedPolicy, SubjectPolicy {}
 
 /** A cgroup that a subject's policy is for. */
 export interface PlacedSubject extends CgroupPlace {
@@ -37,12 +30,13 @@ export function numberSubjects(
 ): { numbered: NumberedSubject[]; nextPolicyId: number } {
   const known = new Map(before.map(({ subject, policyId }) => [subject, policyId]));
   let next = nextPolicyId;
-  const numbered = policies.map(({ subject, policy }) => {
-    if (subject.kind === 'host') return { policyId: HOST_POLICY, subject, policy };
+  const numbered = policies.map((each) => {
+    const { subject } = each;
+    if (subject.kind === 'host') return { ...each, policyId: HOST_POLICY };
     const policyId = known.get(subjectText(subject)) ?? next++;
     if (policyId > MAX_POLICY)
       throw new RangeError('this instance has had 65,533 subjects: restart it with clean');
-    return { policyId, subject, policy };
+    return { ...each, policyId };
   });
   return { numbered, nextPolicyId: next };
 }
@@ -67,16 +61,20 @@ export function attachSubjects(
   pins: Pins,
   placed: readonly PlacedSubject[],
   netnsCookie: bigint,
+  priorityOf: (policyId: number) => number,
 ): void {
   setSubjectLevels(
     state,
     placed.map(({ level }) => level),
   );
-  for (const each of placed) attachSubject(state, pins, cgroupOf(each, netnsCookie));
+  for (const each of placed) {
+    attachSubject(state, pins, {
+      ...each,
+      netnsCookie,
+      ownsNetns: false,
+      priority: priorityOf(each.policyId),
+    });
+  }
   const wanted = new Set(placed.map(({ id }) => id));
   for (const id of pins.subjects()) if (!wanted.has(id)) detachSubject(state, pins, id);
-}
-
-function cgroupOf({ policyId, path, id }: PlacedSubject, netnsCookie: bigint): SubjectCgroup {
-  return { policyId, path, id, netnsCookie, ownsNetns: false };
 }

@@ -13,7 +13,7 @@ import {
 } from '../datapath/policy-slot.ts';
 import { nextRuleId } from '../datapath/state.ts';
 import type { Resolver } from '../dns/resolver.ts';
-import { describeSettings } from '../policy/describe.ts';
+import { describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { canonicalRule } from '../policy/rule.ts';
 import { subjectText } from '../policy/subject.ts';
@@ -21,6 +21,7 @@ import { endFlows } from './end-flows.ts';
 import type { HookContext } from './hooks.ts';
 import { dnsPorts } from './resolvers.ts';
 import type { InstanceRecord } from './run-dir.ts';
+import type { Shaper } from './shaper.ts';
 import {
   attachSubjects,
   type NumberedSubject,
@@ -44,12 +45,12 @@ export function recordPolicies(
 ): Pick<InstanceRecord, 'policies' | 'nextPolicyId' | 'cgroups' | 'rules'> {
   const { subjects, nextPolicyId, placed, rules, shares } = policies;
   return {
-    policies: subjects.map(({ policyId, subject, policy }) => ({
+    policies: subjects.map(({ policyId, subject, policy, shaping }) => ({
       policyId,
       subject: subjectText(subject),
       dns: policy.dns,
       audit: policy.audit,
-      settings: describeSettings(policy),
+      settings: [...describeSettings(policy), ...(shaping ? [describeShaping(shaping)] : [])],
     })),
     nextPolicyId,
     cgroups: placed.map(({ policyId, path, id }) => ({ policyId, path, id: id.toString() })),
@@ -67,6 +68,7 @@ export function recordPolicies(
  */
 export async function swapPolicies(
   { state, pins, run }: HookContext,
+  shaping: { readonly shaper: Shaper; readonly ifindexes: readonly number[] },
   before: PoliciesInForce,
   policies: readonly SubjectPolicy[],
   resolvers: readonly Resolver[],
@@ -87,12 +89,14 @@ export async function swapPolicies(
   const record = run.readRecord(activeEpoch(state));
   if (!record) throw new RangeError('the record of what is in force is gone');
   await fillSlot(state, idleSlot(state), compiled);
-  run.prepareRecord({ ...record, epoch: nextEpoch(state), ...recordPolicies(after) });
+  shaping.shaper.apply(numbered, shaping.ifindexes);
+  const { classes } = shaping.shaper;
+  run.prepareRecord({ ...record, epoch: nextEpoch(state), ...recordPolicies(after), classes });
   const policyIds = numbered.map(({ policyId }) => policyId);
   setResolvers(state, resolvers, [...new Set([...policyIds, ...known.map(({ policyId }) => policyId)])]);
   await switchSlot(state, compiled);
   run.commitRecord();
-  attachSubjects(state, pins, placed, netnsCookie);
+  attachSubjects(state, pins, placed, netnsCookie, (policyId) => shaping.shaper.priorityOf(policyId));
   setResolvers(state, resolvers, policyIds);
   const inForce = new Set(rules.map(({ id }) => id));
   endFlows(

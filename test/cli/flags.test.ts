@@ -98,7 +98,7 @@ describe('parseOptions of enforce', () => {
 
   test('takes every flag', () => {
     const options = parseEnforce(
-      'enforce -iface=eth0,lo -eface * -cidr 10.0.2.5/24 -deny-cidr=10.0.2.1 -cn=.a.test -name=*.b.test -deny-name=c.test -port=443/tcp,icmp -policy=a.yaml,- -lenient -label=app=web -network=net1 -mode=tc -resolver=192.0.2.53 -dns=strict -allow-private-answers -inbound=22/tcp -netns=pid:7 -audit -wait -force -log=json -instance=a-b',
+      'enforce -iface=eth0,lo -eface * -cidr 10.0.2.5/24 -deny-cidr=10.0.2.1 -cn=.a.test -name=*.b.test -deny-name=c.test -port=443/tcp,icmp -policy=a.yaml,- -lenient -label=app=web -network=net1 -mode=tc -rate=1mbit -ceil=2mbit -resolver=192.0.2.53 -dns=strict -allow-private-answers -inbound=22/tcp -netns=pid:7 -audit -wait -force -log=json -instance=a-b',
     );
     const { source, resolvers, remarks, ...rest } = options;
     assert.deepEqual(rest, {
@@ -118,6 +118,7 @@ describe('parseOptions of enforce', () => {
       defaultDns: 'open',
       audit: true,
       allowPrivateAnswers: true,
+      shaping: { rateBitsPerSecond: 1e6, ceilBitsPerSecond: 2e6 },
       inbound: [{ l4Proto: 6, low: 22, high: 22 }],
     });
     assert.deepEqual([source.files, source.lenient], [['a.yaml', '-'], true]);
@@ -137,6 +138,16 @@ describe('parseOptions of enforce', () => {
       [53],
     );
     assert.equal(remarks.length, 1);
+  });
+
+  test('takes a command to run as it stands, with names strict', () => {
+    const options = parseOptions(
+      normaliseArgs(['run', '-cn=a', '-instance=x', '--', 'sh', '-c', '', '--', '-cn=b'], FLAGS),
+    );
+    assert.ok(options.command === 'run');
+    assert.deepEqual(options.argv, ['sh', '-c', '', '--', '-cn=b']);
+    assert.deepEqual([options.source.line.defaultDns, options.instance], ['strict', 'x']);
+    assert.deepEqual([options.failOnBlocked, options.summaryMd], [false, undefined]);
   });
 
   test('takes cgroups as subjects', () => {
@@ -184,7 +195,7 @@ describe('parseOptions refuses', () => {
     ['-port=443', nothing],
     ['-audit=false', nothing],
     ['stauts', '"stauts" is not a command, did you mean "status"?'],
-    ['example.com', '"example.com" is not a command: enforce, status,'],
+    ['example.com', '"example.com" is not a command: enforce, run, status,'],
     ['help bogus', '"bogus" is not a command'],
     ['bogus -help', '"bogus" is not a command'],
     ['status extra', '"extra" is one argument too many for status'],
@@ -212,6 +223,12 @@ describe('parseOptions refuses', () => {
     ['-cn=a -netns=pid:0', 'netns "pid:0" is not legal'],
     ['-cn=a -netns=pid:1/ns', 'netns "pid:1/ns" is not legal'],
     ['-cn=a -netns=..', 'netns ".." is not legal'],
+    ['-cn=a -rate=1', '"1" is not a rate'],
+    ['-cn=a -ceil=1mbit', '-ceil needs -rate'],
+    ['-cn=a -rate=2mbit -ceil=1mbit', 'ceil'],
+    ['run', 'run needs a command behind " -- "'],
+    ['run curl', 'the command stands behind " -- "'],
+    ['run -eface=eth0 -- a', 'flag -eface is not for run'],
     ['-cn=a -mode=cgroup', '-mode=cgroup needs -cgroup'],
     ['-cn=a -mode=tc -cgroup=/a', '-cgroup "/a" is for -mode=cgroup only'],
     ['-cn=a -cgroup=/a -eface=eth0', '-eface is for -mode=tc only'],
