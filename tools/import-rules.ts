@@ -10,6 +10,7 @@ const FIRST_FLOOR = [
   'flow',
   'libbpf',
   'netlink',
+  'containers',
   'control',
   'metrics',
 ];
@@ -24,6 +25,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['flow', [...LEAVES, 'policy/prefix']],
   ['libbpf', LEAVES],
   ['netlink', [...LEAVES, 'libbpf']],
+  ['containers', [...LEAVES, 'policy', 'libbpf', 'netlink']],
   ['control', LEAVES],
   ['metrics', LEAVES],
   ['datapath', FIRST_FLOOR],
