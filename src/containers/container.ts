@@ -17,10 +17,11 @@ export interface Container {
 
 /**
  * What befell a container. `created`: it has a cgroup, a network namespace and a process, which waits to be told to
- * start and has sent nothing. `changed`: other names or labels. `exec`: another process was started in it.
+ * start. `isHeld`: it stands still until the handler returns, and its program has not begun; without that the program
+ * may begin at any moment, or has by now. `changed`: other names or labels. `exec`: another process was started in it.
  */
 export type ContainerEvent =
-  | { readonly kind: 'created'; readonly container: Container }
+  | { readonly kind: 'created'; readonly container: Container; readonly isHeld: boolean }
   | { readonly kind: 'started'; readonly container: Container; readonly notice: Notice }
   | { readonly kind: 'changed'; readonly container: Container }
   | { readonly kind: 'exec'; readonly container: Container; readonly pid: number }

@@ -5,6 +5,7 @@ import type { Task, TaskEvent } from './containerd-messages.ts';
 import { DOCKER_NAMESPACE, type Followed, type Sighting, type Source } from './followed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { Reconnecting, wait } from './reconnect.ts';
+import { TaskHold } from './task-hold.ts';
 
 /** What a source tells whoever watches, apart from containers. */
 export interface SourceListener {
@@ -25,6 +26,7 @@ const LIST_MS = 60_000;
 /** Follows the containers behind one socket of containerd. */
 export class ContainerdSource implements Source, Disposable {
   readonly socket: string;
+  readonly #holds: boolean;
   readonly #followed: Followed;
   readonly #describeDocker: DescribeDocker;
   readonly #listener: SourceListener;
@@ -32,8 +34,16 @@ export class ContainerdSource implements Source, Disposable {
   /** Tasks that ended while a list was under way, which may still have them. */
   #endedWhileListing: Set<string> | undefined;
 
-  constructor(socket: string, followed: Followed, describeDocker: DescribeDocker, listener: SourceListener) {
+  /** @param holds whether a process that was created stands still until its `created` was handled */
+  constructor(
+    socket: string,
+    holds: boolean,
+    followed: Followed,
+    describeDocker: DescribeDocker,
+    listener: SourceListener,
+  ) {
     this.socket = socket;
+    this.#holds = holds;
     this.#followed = followed;
     this.#describeDocker = describeDocker;
     this.#listener = listener;
@@ -127,16 +137,19 @@ export class ContainerdSource implements Source, Disposable {
     notice: Sighting['notice'],
     signal: AbortSignal,
   ): Promise<void> {
-    const sighting: Sighting = {
+    // Before anything is asked: the program begins some milliseconds after the event.
+    using hold = this.#holds && task.isCreated ? new TaskHold(task.pid) : undefined;
+    const sighting = {
       runtime: task.namespace === DOCKER_NAMESPACE ? 'docker' : 'containerd',
       namespace: task.namespace,
       id: task.id,
       pid: task.pid,
       phase: task.isCreated ? 'created' : 'started',
       notice,
-    };
+    } as const;
     const description = this.#followed.descriptionOf(sighting) ?? (await this.#describe(client, task));
-    if (!signal.aborted) this.#followed.seen(this, sighting, description);
+    const isHeld = (await hold?.isCertain()) ?? false;
+    if (!signal.aborted) this.#followed.seen(this, { ...sighting, isHeld }, description);
   }
 
   async #describe(

@@ -20,6 +20,8 @@ export interface Sighting {
   readonly id: string;
   readonly pid: number;
   readonly phase: 'created' | 'started';
+  /** It stands still until all were told, and its program has not begun. */
+  readonly isHeld?: boolean;
   /** When it is first told of as started. */
   readonly notice: Exclude<Notice, 'in-time'>;
 }
@@ -138,7 +140,7 @@ export class Followed {
       ...pick(description),
     };
     this.#entries.set(key, { container, phase, source, touched: ++this.#clock });
-    if (phase === 'created') this.#onEvent({ kind: 'created', container });
+    if (phase === 'created') this.#onEvent({ kind: 'created', container, isHeld: sighting.isHeld === true });
     else this.#onEvent({ kind: 'started', container, notice: sighting.notice });
   }
 

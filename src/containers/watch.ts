@@ -3,11 +3,20 @@ import { ContainerdSource, type SourceListener } from './containerd-source.ts';
 import { DockerSource } from './docker-source.ts';
 import { Followed } from './followed.ts';
 
+/** The sockets of each kind of runtime. */
+export interface Sockets {
+  readonly containerd: readonly string[];
+  readonly docker: readonly string[];
+  readonly podman: readonly string[];
+}
+
 /** Where to look; what is not given comes from the environment, or is where packages put it. */
-export interface WatchOptions {
-  readonly containerd?: readonly string[];
-  readonly docker?: readonly string[];
-  readonly podman?: readonly string[];
+export interface WatchOptions extends Partial<Sockets> {
+  /**
+   * Keeps a container that was created from running until its `created` was handled (containerd, and Docker by way of
+   * it): what the handler attaches is there before the first packet. One process of a host at a time may do so.
+   */
+  readonly hold?: boolean;
 }
 
 /** Who is told. None of them may throw. */
@@ -29,9 +38,7 @@ const DOCKER_SOCKETS = ['/run/docker.sock'];
 const PODMAN_SOCKETS = ['/run/podman/podman.sock'];
 
 /** The sockets that are looked at by default. CONTAINERD_ADDRESS and DOCKER_HOST take the place of those of their kind. */
-export function defaultSockets(
-  environment: Readonly<Record<string, string | undefined>>,
-): Required<WatchOptions> {
+export function defaultSockets(environment: Readonly<Record<string, string | undefined>>): Sockets {
   const containerd = unixPath(environment.CONTAINERD_ADDRESS);
   const docker = unixPath(environment.DOCKER_HOST);
   return {
@@ -54,7 +61,7 @@ export class ContainerWatch implements Disposable {
   #isClosed = false;
 
   /** Use `watchContainers`. */
-  constructor(sockets: Required<WatchOptions>, handlers: WatchHandlers) {
+  constructor(sockets: Sockets, holds: boolean, handlers: WatchHandlers) {
     this.#followed = new Followed(
       (event) => this.#isClosed || handlers.onEvent(event),
       (text) => this.#isClosed || handlers.onRemark(text),
@@ -90,7 +97,7 @@ export class ContainerWatch implements Disposable {
       return undefined;
     };
     const containerds = [...containerdSockets].map(
-      (socket) => new ContainerdSource(socket, this.#followed, describeDocker, listener),
+      (socket) => new ContainerdSource(socket, holds, this.#followed, describeDocker, listener),
     );
     this.#sources.push(...dockers, ...containerds);
   }
@@ -118,7 +125,8 @@ export class ContainerWatch implements Disposable {
 
 /** Begins to follow the containers of this host. Never throws for what a runtime does: that is a state or a remark. */
 export function watchContainers(options: WatchOptions, handlers: WatchHandlers): ContainerWatch {
-  return new ContainerWatch({ ...defaultSockets(process.env), ...options }, handlers);
+  const { hold = false, ...sockets } = options;
+  return new ContainerWatch({ ...defaultSockets(process.env), ...sockets }, hold, handlers);
 }
 
 /* Both variables hold a path or a URL; one that is not of a unix socket is none of this host. */

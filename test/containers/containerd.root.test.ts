@@ -5,13 +5,13 @@
  * `runc start`, which is where a container waits after it was created.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openTaskCgroup } from '../../src/containers/task-cgroup.ts';
 import { netnsOfPid } from '../../src/containers/task-netns.ts';
 import { cgroup2Mount, cgroupOfPid } from '../../src/libbpf/cgroup2.ts';
-import { until } from '../lab/wait.ts';
+import { until, untilSync } from '../lab/wait.ts';
 import { Containerd } from './containerd.ts';
 import { Recorder } from './recorder.ts';
 
@@ -27,6 +27,19 @@ after(() => daemon.close());
 
 function commOf(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+}
+
+/** Whether a `runc start` of that container is under way. */
+function isStarting(id: string): boolean {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/u.test(name))
+    .some((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').endsWith(`\0start\0${id}\0`);
+      } catch {
+        return false; // it ended
+      }
+    });
 }
 
 describe('watchContainers follows containerd:', () => {
@@ -92,6 +105,22 @@ describe('watchContainers follows containerd:', () => {
     daemon.end(one, 'held');
     await recorder.event('ended', 'held');
     assert.deepEqual(recorder.summary(), ['created held', 'started held', 'ended held']);
+  });
+
+  test('with hold, a container that was told to start waits until its created was handled', async () => {
+    const seen: string[] = [];
+    using recorder = new Recorder({ containerd: [daemon.socket], hold: true }, (event) => {
+      if (event.kind !== 'created') return;
+      untilSync(() => isStarting(event.container.id), { limitMs: 5_000, what: '`runc start`' });
+      seen.push(`${event.isHeld} ${commOf(event.container.pid)}`);
+    });
+    await recorder.watch.ready;
+    await daemon.run({ namespace: one, id: 'waits' });
+    await recorder.event('started', 'waits');
+    assert.deepEqual(seen, ['true runc:[2:INIT]']);
+    assert.deepEqual(recorder.summary(), ['created waits', 'started waits']);
+    daemon.end(one, 'waits');
+    await recorder.event('ended', 'waits');
   });
 
   test('containers of the same id in two namespaces are two', async () => {
