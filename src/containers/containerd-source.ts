@@ -3,8 +3,9 @@ import type { Description, RuntimeState } from './container.ts';
 import { ContainerdClient } from './containerd-client.ts';
 import type { Task, TaskEvent } from './containerd-messages.ts';
 import { DOCKER_NAMESPACE, type Followed, type Sighting, type Source } from './followed.ts';
-import { KeyedQueue } from './keyed-queue.ts';
+import type { KeyedQueue } from './keyed-queue.ts';
 import { Reconnecting, wait } from './reconnect.ts';
+import { runSession } from './session.ts';
 import { TaskHold } from './task-hold.ts';
 
 /** What a source tells whoever watches, apart from containers. */
@@ -66,21 +67,13 @@ export class ContainerdSource implements Source, Disposable {
 
   async #follow(onFollowing: () => void, closing: AbortSignal): Promise<void> {
     using client = new ContainerdClient(this.socket);
-    const over = new AbortController();
-    const signal = AbortSignal.any([closing, over.signal]);
-    const failed = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    await runSession(closing, async (queue, signal) => {
+      const subscribed = client.subscribe(async (event) => {
+        void queue.run(keyOf(event), () => this.#take(client, event, signal));
+        await queue.room();
+      });
+      await Promise.race([subscribed, this.#keepListing(client, queue, onFollowing, signal)]);
     });
-    const queue = new KeyedQueue((failure) => over.abort(failure));
-    const subscribed = client.subscribe(async (event) => {
-      void queue.run(keyOf(event), () => this.#take(client, event, signal));
-      await queue.room();
-    });
-    try {
-      await Promise.race([subscribed, this.#keepListing(client, queue, onFollowing, signal), failed]);
-    } finally {
-      over.abort();
-    }
   }
 
   async #keepListing(

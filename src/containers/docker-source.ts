@@ -10,8 +10,9 @@ import {
   parseVersion,
 } from './docker-messages.ts';
 import { type Followed, MAX_CONTAINERS, type Sighting, type Source } from './followed.ts';
-import { KeyedQueue } from './keyed-queue.ts';
+import type { KeyedQueue } from './keyed-queue.ts';
 import { Reconnecting, wait } from './reconnect.ts';
+import { runSession } from './session.ts';
 import { followLines, getJson } from './unix-http.ts';
 
 const LIST_LIMIT_BYTES = 32 << 20;
@@ -70,32 +71,30 @@ export class DockerSource implements Source, Disposable {
   }
 
   async #follow(onFollowing: (runtime: Runtime) => void, closing: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    const signal = AbortSignal.any([closing, over.signal]);
-    const failed = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
-    const queue = new KeyedQueue((failure) => over.abort(failure));
     try {
-      this.#runtime = parseVersion(await getJson(this.socket, '/version', LIMIT_BYTES, signal));
-      let opened = () => {};
-      const open = new Promise<void>((resolve) => {
-        opened = resolve;
+      await runSession(closing, async (queue, signal) => {
+        this.#runtime = parseVersion(await getJson(this.socket, '/version', LIMIT_BYTES, signal));
+        let opened = () => {};
+        const open = new Promise<void>((resolve) => {
+          opened = resolve;
+        });
+        const subscribed = this.#subscribe(queue, opened, signal);
+        const listed = open.then(() => this.#keepListing(queue, () => onFollowing(this.#runtime), signal));
+        await Promise.race([subscribed, listed]);
       });
-      // Docker answers before it has subscribed us: what comes in between it tells with the past.
-      const since = Math.floor(Date.now() / 1000);
-      const path = `/events?since=${since}&${EVENTS}`;
-      const subscribed = followLines(this.socket, path, LINE_LIMIT_BYTES, signal, opened, async (line) => {
-        const event = parseEvent(line);
-        if (event) void queue.run(event.id, () => this.#take(event, signal));
-        await queue.room();
-      });
-      const listed = open.then(() => this.#keepListing(queue, () => onFollowing(this.#runtime), signal));
-      await Promise.race([subscribed, listed, failed]);
     } finally {
-      over.abort();
       this.#signal = undefined;
     }
+  }
+
+  /* Docker answers before it has subscribed us: what comes in between it tells with the past. */
+  #subscribe(queue: KeyedQueue, onOpen: () => void, signal: AbortSignal): Promise<void> {
+    const path = `/events?since=${Math.floor(Date.now() / 1000)}&${EVENTS}`;
+    return followLines(this.socket, path, LINE_LIMIT_BYTES, signal, onOpen, async (line) => {
+      const event = parseEvent(line);
+      if (event) void queue.run(event.id, () => this.#take(event, signal));
+      await queue.room();
+    });
   }
 
   async #keepListing(queue: KeyedQueue, onFollowing: () => void, signal: AbortSignal): Promise<void> {

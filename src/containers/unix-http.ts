@@ -1,7 +1,8 @@
 import { type IncomingMessage, request } from 'node:http';
 import { SystemError } from '../errors.ts';
 
-const CALL_LIMIT_MS = 10_000;
+/* Docker keeps a container locked while it starts or stops, and does not answer about it meanwhile. */
+const CALL_LIMIT_MS = 30_000;
 const MAX_SAID_BYTES = 4 << 10;
 
 /** The JSON that a GET of `path` from the server behind a unix socket answers. Throws SystemError; its code is HTTP's status or an errno. */

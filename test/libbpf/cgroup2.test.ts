@@ -3,9 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { UsageError } from '../../src/errors.ts';
-import { cgroup2PathOf, cgroupOfPid, findCgroup2, parseCgroup2Path } from '../../src/libbpf/cgroup2.ts';
-import { cgroupOfUnit, findUnit } from '../../src/libbpf/unit-cgroup.ts';
+import { findCgroup2, parseCgroup2Path } from '../../src/libbpf/cgroup2.ts';
+import { findUnit } from '../../src/libbpf/unit-cgroup.ts';
 
 describe('findCgroup2', () => {
   const tmpfs = '31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755';
@@ -41,11 +40,6 @@ describe('parseCgroup2Path', () => {
   for (const [text, path] of rows) {
     test(JSON.stringify(text), () => assert.equal(parseCgroup2Path(text), path));
   }
-});
-
-test('cgroupOfPid is below the mount, with the path that /proc tells', () => {
-  const path = cgroup2PathOf(process.pid);
-  assert.ok(`${cgroupOfPid(process.pid)}/`.endsWith(`${path}/`.replace('//', '/')));
 });
 
 describe('findUnit', () => {
@@ -84,11 +78,4 @@ describe('findUnit', () => {
       assert.deepEqual(findUnit(root, unit, isSlice), path === undefined ? [] : [join(root, path)]);
     });
   }
-});
-
-test('cgroupOfUnit says that there is no such unit', () => {
-  assert.throws(
-    () => cgroupOfUnit('l7egg-none.service'),
-    (thrown) => thrown instanceof UsageError && thrown.message.includes('"l7egg-none.service" has no cgroup'),
-  );
 });
