@@ -130,8 +130,6 @@ export class ContainerdSource implements Source, Disposable {
     notice: Sighting['notice'],
     signal: AbortSignal,
   ): Promise<void> {
-    // Before anything is asked: the program begins some milliseconds after the event.
-    using hold = this.#holds && task.isCreated ? new TaskHold(task.pid) : undefined;
     const sighting = {
       runtime: task.namespace === DOCKER_NAMESPACE ? 'docker' : 'containerd',
       namespace: task.namespace,
@@ -140,7 +138,10 @@ export class ContainerdSource implements Source, Disposable {
       phase: task.isCreated ? 'created' : 'started',
       notice,
     } as const;
-    const description = this.#followed.descriptionOf(sighting) ?? (await this.#describe(client, task));
+    const known = this.#followed.descriptionOf(sighting);
+    // Before anything is asked: the program begins some milliseconds after the event.
+    using hold = this.#holds && task.isCreated && !known ? new TaskHold(task.pid) : undefined;
+    const description = known ?? (await this.#describe(client, task));
     const isHeld = (await hold?.isCertain()) ?? false;
     if (!signal.aborted) this.#followed.seen(this, { ...sighting, isHeld }, description);
   }

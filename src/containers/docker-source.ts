@@ -19,6 +19,8 @@ const LIST_LIMIT_BYTES = 32 << 20;
 const LIMIT_BYTES = 4 << 20;
 const LINE_LIMIT_BYTES = 1 << 20;
 const LIST_MS = 60_000;
+/** Who asks may hold a container meanwhile. */
+const DESCRIBE_LIMIT_MS = 1_000;
 const EVENTS = `filters=${encodeURIComponent('{"type":["container"]}')}`;
 
 /**
@@ -49,13 +51,13 @@ export class DockerSource implements Source, Disposable {
     );
   }
 
-  /** What it calls a container; undefined when it knows none of that id, or can't be asked. */
+  /** What Docker calls a container; undefined when it knows none of that id, can't be asked, or is Podman. */
   async describe(id: string): Promise<Description | undefined> {
     const known = this.#descriptions.get(id);
     const signal = this.#signal;
-    if (known || signal === undefined || signal.aborted) return known;
+    if (known || this.#runtime !== 'docker' || signal === undefined || signal.aborted) return known;
     try {
-      return await this.#refresh(id, signal);
+      return await this.#refresh(id, AbortSignal.any([signal, AbortSignal.timeout(DESCRIBE_LIMIT_MS)]));
     } catch {
       return undefined; // its own connection tells what is wrong with it
     }

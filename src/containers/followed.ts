@@ -146,7 +146,10 @@ export class Followed {
 
   #meetAgain(entry: Entry, source: Source, sighting: Sighting, description: Description): void {
     entry.touched = ++this.#clock;
-    if (sighting.namespace !== undefined) entry.source = source;
+    if (sighting.namespace !== undefined) {
+      entry.source = source; // containerd's word
+      entry.container = { ...entry.container, namespace: sighting.namespace };
+    }
     this.#describe(entry, description);
     if (entry.phase === 'created' && sighting.phase === 'started') {
       entry.phase = 'started';

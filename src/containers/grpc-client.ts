@@ -133,10 +133,13 @@ export class GrpcClient implements Disposable {
   }
 }
 
+/* A stream of a connection that broke is cancelled, and has what broke the connection as its cause. */
 function asSystemError(thrown: unknown, operation: string): SystemError {
   if (thrown instanceof SystemError) return thrown;
-  const code = thrown instanceof Error ? ('code' in thrown ? `${thrown.code}` : thrown.message) : `${thrown}`;
-  return new SystemError(operation, code, { cause: thrown });
+  if (!(thrown instanceof Error)) return new SystemError(operation, String(thrown));
+  const isCancelled = 'code' in thrown && thrown.code === 'ERR_HTTP2_STREAM_CANCEL';
+  const first = isCancelled && thrown.cause instanceof Error ? thrown.cause : thrown;
+  return new SystemError(operation, 'code' in first ? `${first.code}` : first.message, { cause: thrown });
 }
 
 function statusName(code: number): string {

@@ -1,53 +1,18 @@
 /* Servers behind a unix socket that are no containerd, or one that went mad: each is a state with a reason, no more. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { describe, test } from 'node:test';
 import { GrpcClient } from '../../src/containers/grpc-client.ts';
 import { encodeGrpcFrame } from '../../src/containers/grpc-frames.ts';
 import { Fields } from '../../src/containers/protobuf.ts';
 import { SystemError } from '../../src/errors.ts';
 import { until } from '../lab/wait.ts';
+import { grpcServer, reply, serve } from './grpc-server.ts';
 import { envelope, message } from './protobuf.ts';
 import { Recorder } from './recorder.ts';
 import { ScratchSocket } from './scratch-socket.ts';
-
-/** What a server does with a call; `method` is its last part, such as Subscribe. */
-type Answer = (stream: ServerHttp2Stream, method: string, namespace: string) => void;
-
-/** Runs `act` while `server` listens; then ends it with its connections. */
-async function serve(server: Server, act: (path: string) => Promise<void>): Promise<void> {
-  using socket = new ScratchSocket();
-  const connections = new Set<Socket>();
-  server.on('connection', (connection: Socket) => connections.add(connection.on('error', () => {})));
-  server.listen(socket.path);
-  await once(server, 'listening');
-  try {
-    await act(socket.path);
-  } finally {
-    for (const connection of connections) connection.destroy();
-    server.close();
-  }
-}
-
-function grpcServer(answer: Answer): Server {
-  const server = createHttp2Server();
-  server.on('stream', (stream, headers) => {
-    stream.on('error', () => {});
-    stream.resume();
-    const method = String(headers[':path']).split('/').at(-1) ?? '';
-    stream.on('end', () => answer(stream, method, String(headers['containerd-namespace'] ?? '')));
-  });
-  return server;
-}
-
-function reply(stream: ServerHttp2Stream, status: string, ...messages: readonly Uint8Array[]): void {
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status, 'grpc-message': 'as asked' }));
-  for (const each of messages) stream.write(encodeGrpcFrame(each));
-  stream.end();
-}
 
 const HUGE = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
 const EMPTY = new Uint8Array(0);
@@ -109,6 +74,20 @@ describe('watchContainers survives a containerd that', () => {
       }),
     );
   }
+
+  test('left its socket behind', async () => {
+    using socket = new ScratchSocket();
+    const listen = 'require("net").createServer().listen(process.argv[1], () => console.log("listening"))';
+    const daemon = spawn(process.execPath, ['-e', listen, socket.path], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    await once(daemon.stdout, 'data');
+    daemon.kill('SIGKILL');
+    await once(daemon, 'exit');
+    using recorder = new Recorder({ containerd: [socket.path] });
+    const down = await recorder.state('down');
+    assert.match(down.state === 'down' ? down.reason : '', /ECONNREFUSED$/u);
+  });
 
   test('tells of more containers than are followed', { timeout: 60_000 }, () => {
     const server = grpcServer((stream, method) => {
