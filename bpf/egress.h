@@ -271,7 +271,7 @@ __noinline int answer_query(struct __sk_buff *skb, __u32 area, __u32 with_l2, __
 /* The socket is of a cgroup that has a policy of its own: it was judged where the cgroup's hooks are. */
 static __always_inline int is_judged_elsewhere(struct __sk_buff *skb, struct control *c)
 {
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < MAX_LEVELS; i++) {
 		__u64 id;
 
 		if (!c->subject_levels[i])

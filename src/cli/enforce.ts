@@ -57,6 +57,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   };
   try {
     enforcer.begin(tell);
+    await enforcer.followContainers();
     remark(readyLine(enforcer));
     notifySystemd('READY=1');
     await enforcer.settle();

@@ -1,9 +1,6 @@
 import { UsageError } from '../errors.ts';
-import type { Subject } from '../policy/subject.ts';
+import type { ContainerSubject } from '../policy/subject.ts';
 import type { Container } from './container.ts';
-
-/** A subject that speaks of containers. */
-export type ContainerSubject = Subject & { readonly kind: 'container' | 'label' };
 
 /** How much of an id has to be given. */
 const MIN_ID_DIGITS = 4;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Container } from '../../src/containers/container.ts';
-import { type ContainerSubject, findContainers, matchesContainer } from '../../src/containers/matches.ts';
+import { findContainers, matchesContainer } from '../../src/containers/matches.ts';
 import { UsageError } from '../../src/errors.ts';
+import type { ContainerSubject } from '../../src/policy/subject.ts';
 
 const ID = '4f0e3b9c'.repeat(8);
 
