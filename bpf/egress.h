@@ -268,7 +268,7 @@ __noinline int answer_query(struct __sk_buff *skb, struct scratch *s, __u32 with
 /* The socket is of a cgroup that has a policy of its own: it was judged where the cgroup's hooks are. */
 static __always_inline int is_judged_elsewhere(struct __sk_buff *skb, struct control *c)
 {
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < MAX_NESTING; i++) {
 		__u64 id;
 
 		if (!c->subject_levels[i])

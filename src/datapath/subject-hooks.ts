@@ -2,6 +2,7 @@ import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
+import { claimSockets } from './socket-owners.ts';
 import type { DatapathState, MapSource } from './state.ts';
 import { ONLY } from './state.ts';
 import { encodeStruct, placeOf } from './struct.ts';
@@ -13,6 +14,10 @@ export interface SubjectCgroup {
   readonly path: string;
   /** The inode of the directory. */
   readonly id: bigint;
+  /** How deep it lies below the root of the tree, which is 0. */
+  readonly level: number;
+  /** How many other subjects' cgroups it lies in. */
+  readonly nesting: number;
   /** Answers teach only in this network namespace. */
   readonly netnsCookie: bigint;
   /** The namespace is the subject's alone, so its loopback is not judged. */
@@ -57,6 +62,7 @@ export function attachSubject(state: DatapathState, pins: Pins, subject: Subject
       }
       if (index === 0) setSubject(state, subject);
     });
+    if (!wasInForce) claimSockets(state, subject);
     state.map('subject_cgroups').set(u64(subject.id), u32(subject.policyId));
   } catch (thrown) {
     if (!wasInForce) detachSubject(state, pins, subject.id);
@@ -107,13 +113,16 @@ export function setSubjectLevels(state: MapSource, levels: readonly number[]): v
 
 function setSubject(
   state: DatapathState,
-  { id, policyId, netnsCookie, ownsNetns, priority }: SubjectCgroup,
+  { id, policyId, level, nesting, netnsCookie, ownsNetns, priority }: SubjectCgroup,
 ): void {
   const value = encodeStruct('subject', {
     policy: policyId,
     flags: ownsNetns ? LIMITS.SUBJECT_OWN_NETNS : 0,
     netns_cookie: netnsCookie,
     priority,
+    level,
+    cgroup_id: id,
+    nesting: nesting % LIMITS.MAX_NESTING,
   });
   state.map('subjects').set(u64(id), value);
 }

@@ -10,6 +10,7 @@ import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
+import { readInterfaceName } from '../libbpf/ifindex.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
@@ -86,7 +87,8 @@ export class Enforcer {
     this.#teller = new EventTeller({
       ruleName: (id) => this.#ruleNames.get(id),
       subjectName: (policyId) => this.#subjectNames.get(policyId),
-      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex),
+      // Packets of subjects leave by interfaces that are not ours.
+      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
       namesOf: (addr16) => this.#book.namesOf(addr16),
     });
     this.#asker = scope.use(new Asker());

@@ -1,8 +1,10 @@
 import type { NumberedPolicy } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
+import { LIMITS } from '../datapath/layout.ts';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
+import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
 import { type CgroupPlace, placeOfSubject } from './cgroup-place.ts';
@@ -41,18 +43,36 @@ export function numberSubjects(
   return { numbered, nextPolicyId: next };
 }
 
-/** The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there. */
+/**
+ * The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there, when two
+ * are the same cgroup, and when they are at more depths of the tree than programs of interfaces look at.
+ */
 export function placeSubjects(numbered: readonly NumberedSubject[]): PlacedSubject[] {
-  return numbered.flatMap(({ subject, policyId }) => {
+  const named = new Map<bigint, string>();
+  const placed = numbered.flatMap(({ subject, policyId }) => {
     switch (subject.kind) {
       case 'cgroup':
       case 'unit':
-      case 'pid':
-        return [{ ...placeOfSubject(subject), policyId }];
+      case 'pid': {
+        const place = placeOfSubject(subject);
+        const [text, other] = [subjectText(subject), named.get(place.id)];
+        if (other !== undefined)
+          throw new UsageError(
+            `subjects "${other}" and "${text}" are the same cgroup "${place.path}": one policy for a cgroup is legal`,
+          );
+        named.set(place.id, text);
+        return [{ ...place, policyId }];
+      }
       default:
         return []; // all behind an interface, or containers, which are found as they come
     }
   });
+  const levels = [...new Set(placed.map(({ level }) => level))].sort((a, b) => a - b);
+  if (levels.length > LIMITS.MAX_NESTING)
+    throw new UsageError(
+      `subjects are at ${levels.length} depths of the tree of cgroups, ${levels.join(', ')}: ${LIMITS.MAX_NESTING} are legal`,
+    );
+  return placed;
 }
 
 /** Puts policies in force on these cgroups and takes them off all others. Throws SystemError. */
@@ -70,6 +90,7 @@ export function attachSubjects(
   for (const each of placed) {
     attachSubject(state, pins, {
       ...each,
+      nesting: placed.filter(({ path }) => each.path.startsWith(`${path}/`)).length,
       netnsCookie,
       ownsNetns: false,
       priority: priorityOf(each.policyId),
