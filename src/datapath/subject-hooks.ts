@@ -3,24 +3,11 @@ import { UsageError } from '../errors.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
+import { claimSockets } from './socket-owners.ts';
 import type { DatapathState, MapSource } from './state.ts';
 import { ONLY } from './state.ts';
 import { encodeStruct, placeOf } from './struct.ts';
-
-/** A cgroup whose processes are judged by a policy of their own. */
-export interface SubjectCgroup {
-  readonly policyId: number;
-  /** Its directory below a cgroup2 mount. */
-  readonly path: string;
-  /** The inode of the directory. */
-  readonly id: bigint;
-  /** Answers teach only in this network namespace. */
-  readonly netnsCookie: bigint;
-  /** The namespace is the subject's alone, so its loopback is not judged. */
-  readonly ownsNetns: boolean;
-  /** What its packets are marked with for the queue of the interface (skb->priority); 0 = they are left as they are. */
-  readonly priority: number;
-}
+import type { SubjectCgroup } from './subject-cgroup.ts';
 
 /**
  * In the order of attaching: the first makes the kernel's place for `struct subject`, which is filled before any
@@ -58,6 +45,7 @@ export function attachSubject(state: DatapathState, pins: Pins, subject: Subject
       }
       if (index === 0) setSubject(state, subject);
     });
+    if (!wasInForce) claimSockets(state, subject);
     state.map('subject_cgroups').set(u64(subject.id), u32(subject.policyId));
   } catch (thrown) {
     if (!wasInForce) detachSubject(state, pins, subject.id);
@@ -110,13 +98,16 @@ export function setSubjectLevels(state: MapSource, levels: readonly number[]): v
 
 function setSubject(
   state: DatapathState,
-  { id, policyId, netnsCookie, ownsNetns, priority }: SubjectCgroup,
+  { id, policyId, level, nesting, netnsCookie, ownsNetns, priority }: SubjectCgroup,
 ): void {
   const value = encodeStruct('subject', {
     policy: policyId,
     flags: ownsNetns ? LIMITS.SUBJECT_OWN_NETNS : 0,
     netns_cookie: netnsCookie,
     priority,
+    level,
+    cgroup_id: id,
+    nesting: nesting % LIMITS.MAX_NESTING,
   });
   state.map('subjects').set(u64(id), value);
 }

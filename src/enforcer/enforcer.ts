@@ -8,6 +8,7 @@ import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
+import { readInterfaceName } from '../libbpf/ifindex.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
 import { type LinkEvent, watchLinks } from '../netlink/links.ts';
@@ -81,7 +82,8 @@ export class Enforcer {
     this.#teller = new EventTeller({
       ruleName: (id) => this.#policies.ruleName(id),
       subjectName: (policyId) => this.#policies.subjectName(policyId),
-      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex),
+      // Packets of subjects leave by interfaces that are not ours.
+      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
       namesOf: (addr16) => this.#book.namesOf(addr16),
     });
     this.#asker = scope.use(new Asker());

@@ -11,7 +11,7 @@ import type { EnforceOptions, Listener } from './options.ts';
 import { formatResolver } from './resolvers.ts';
 import type { InstanceRecord } from './run-dir.ts';
 import { type Shaper, shapedInterfaces } from './shaper.ts';
-import { type PlacedSubject, placeSubjects } from './subjects.ts';
+import { nestingOf, type PlacedSubject, placeSubjects } from './subjects.ts';
 import { type PoliciesInForce, recordPolicies, swapPolicies } from './swap.ts';
 import type { Trust } from './trust.ts';
 
@@ -182,7 +182,11 @@ export class Policies implements Disposable {
       context.state,
       all.map(({ level }) => level),
     );
-    attachSubject(context.state, context.pins, { ...placed, priority: shaper.priorityOf(placed.policyId) });
+    attachSubject(context.state, context.pins, {
+      ...placed,
+      nesting: nestingOf(placed, all),
+      priority: shaper.priorityOf(placed.policyId),
+    });
     this.#current = { ...this.#current, placed: all };
     this.record();
   }

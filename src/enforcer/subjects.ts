@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { NumberedPolicy } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
+import { LIMITS } from '../datapath/layout.ts';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
+import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
 import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
@@ -47,18 +49,36 @@ export function numberSubjects(
   return { numbered, nextPolicyId: next };
 }
 
-/** The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there. */
+/**
+ * The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there, when two
+ * are the same cgroup, and when they are at more depths of the tree than programs of interfaces look at.
+ */
 export function placeSubjects(numbered: readonly NumberedSubject[], netnsCookie: bigint): PlacedSubject[] {
-  return numbered.flatMap(({ subject, policyId }) => {
+  const named = new Map<bigint, string>();
+  const placed = numbered.flatMap(({ subject, policyId }) => {
     switch (subject.kind) {
       case 'cgroup':
       case 'unit':
-      case 'pid':
-        return [{ ...placeOfSubject(subject), policyId, netnsCookie, ownsNetns: false }];
+      case 'pid': {
+        const place = placeOfSubject(subject);
+        const [text, other] = [subjectText(subject), named.get(place.id)];
+        if (other !== undefined)
+          throw new UsageError(
+            `subjects "${other}" and "${text}" are the same cgroup "${place.path}": one policy for a cgroup is legal`,
+          );
+        named.set(place.id, text);
+        return [{ ...place, policyId, netnsCookie, ownsNetns: false }];
+      }
       default:
         return []; // all behind an interface, or containers, which are found as they come
     }
   });
+  const levels = [...new Set(placed.map(({ level }) => level))].sort((a, b) => a - b);
+  if (levels.length > LIMITS.MAX_LEVELS)
+    throw new UsageError(
+      `subjects are at ${levels.length} depths of the tree of cgroups, ${levels.join(', ')}: ${LIMITS.MAX_LEVELS} are legal`,
+    );
+  return placed;
 }
 
 /** Cgroups of containers that an earlier run of this instance was in force on, as far as they are still there. */
@@ -78,6 +98,11 @@ export function recordedContainers(
     });
 }
 
+/** In how many of the others' cgroups one lies. */
+export function nestingOf({ path }: PlacedSubject, all: readonly PlacedSubject[]): number {
+  return all.filter((each) => path.startsWith(`${each.path}/`)).length;
+}
+
 /** Puts policies in force on these cgroups and takes them off all others. Throws SystemError. */
 export function attachSubjects(
   state: DatapathState,
@@ -90,7 +115,11 @@ export function attachSubjects(
     placed.map(({ level }) => level),
   );
   for (const each of placed) {
-    attachSubject(state, pins, { ...each, priority: priorityOf(each.policyId) });
+    attachSubject(state, pins, {
+      ...each,
+      nesting: nestingOf(each, placed),
+      priority: priorityOf(each.policyId),
+    });
   }
   const wanted = new Set(placed.map(({ id }) => id));
   for (const id of pins.subjects()) if (!wanted.has(id)) detachSubject(state, pins, id);
