@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { UsageError } from '../errors.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
@@ -40,6 +41,7 @@ export const SUBJECT_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => pr
 
 /**
  * Puts the policy of a subject in force on its cgroup, and pins that; what is pinned already is replaced with no gap.
+ * The cgroup is judged from the moment on at which a policy of that number is in the slot in force.
  * Throws SystemError, with nothing of it left when it was not in force before.
  */
 export function attachSubject(state: DatapathState, pins: Pins, subject: SubjectCgroup): void {
@@ -92,20 +94,24 @@ export function isSubjectAttached(pins: Pins, id: bigint): boolean {
   });
 }
 
-/** Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be. */
+/**
+ * Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be.
+ * Throws UsageError for too many depths.
+ */
 export function setSubjectLevels(state: MapSource, levels: readonly number[]): void {
   const control = state.map('control').get(ONLY);
   if (!control) throw new RangeError('no control entry');
   const [at, size] = placeOf('control', 'subject_levels');
   const unique = [...new Set(levels)];
   if (unique.length > size) {
-    throw new RangeError(`subjects are at ${unique.length} depths of the tree of cgroups: ${size} are legal`);
+    throw new UsageError(`subjects are at ${unique.length} depths of the tree of cgroups: ${size} are legal`);
   }
   for (let index = 0; index < size; index++) control.writeUInt8(unique[index] ?? 0, at + index);
   state.map('control').set(ONLY, control);
 }
 
-function setSubject(
+/** Says what the hooks on a subject's cgroup go by; the first of them has to be there. Throws SystemError. */
+export function setSubject(
   state: DatapathState,
   { id, policyId, netnsCookie, ownsNetns, priority }: SubjectCgroup,
 ): void {

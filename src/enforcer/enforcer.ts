@@ -1,9 +1,11 @@
+import type { SubjectRule } from '../datapath/compile.ts';
 import { decodeEvent, type RawEvent } from '../datapath/event.ts';
 import { setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
 import { listLearned } from '../datapath/learned.ts';
 import { settleRecords } from '../datapath/lease-shares.ts';
 import { activeEpoch, applyDnsPorts, dropRuleStates, freeIdleSlot } from '../datapath/policy-slot.ts';
 import { readCounter } from '../datapath/state.ts';
+import { SUBJECT_PROGRAMS } from '../datapath/subject-hooks.ts';
 import { prune } from '../datapath/teacher.ts';
 import { RecordType } from '../dns/record-type.ts';
 import { isLoopback, type Resolver } from '../dns/resolver.ts';
@@ -27,10 +29,11 @@ import { Fallback } from './fallback.ts';
 import { recordInterfaces } from './interfaces.ts';
 import type { EnforceOptions } from './options.ts';
 import { findPitfalls } from './pitfalls.ts';
+import type { PoliciesInForce } from './policies-in-force.ts';
 import { ResolverWatch } from './resolver-watch.ts';
 import { dnsPorts, formatResolver } from './resolvers.ts';
 import { type Shaper, shapedInterfaces } from './shaper.ts';
-import { type PoliciesInForce, swapPolicies } from './swap.ts';
+import { type SwapHost, swapPolicies, tidyUp } from './swap.ts';
 import { takeDown } from './takedown.ts';
 
 const PRUNE_MS = 30_000;
@@ -43,6 +46,8 @@ export interface InForce extends CoverageStart {
   readonly options: EnforceOptions;
   readonly policies: PoliciesInForce;
   readonly shaper: Shaper;
+  /** Of the programs, for those that are loaded later. */
+  readonly objectPath: string;
   readonly resolvers: readonly Resolver[];
   /** The programs for `lo` are loaded. */
   readonly mayLearnOnLoopback: boolean;
@@ -121,9 +126,11 @@ export class Enforcer {
     const { state } = this.inForce.context;
     if (!this.inForce.adopts) this.#flushCaches();
     void this.#resolveExactNames();
-    await freeIdleSlot(state);
-    if (this.inForce.adopts) settleRecords(state, this.#policies.shares);
-    dropRuleStates(state, new Set(this.#policies.rules.map(({ id }) => id)));
+    await this.#inTurn(async () => {
+      await freeIdleSlot(state);
+      if (this.inForce.adopts) settleRecords(state, this.#policies.shares);
+      dropRuleStates(state, new Set(this.#policies.rules.map(({ id }) => id)));
+    });
     for (const text of findPitfalls({ ...this.inForce, ...this.#policies }))
       this.inForce.listener.remark(text);
   }
@@ -137,25 +144,38 @@ export class Enforcer {
    * Puts other policies in force in one step, one call after the other. Throws UsageError, SystemError; then what was
    * in force is so still.
    */
-  async swap(policies: readonly SubjectPolicy[]): Promise<void> {
-    const swapping = this.#swapping.then(() => this.#swap(policies));
-    this.#swapping = swapping.catch(() => {}); // the next one does not depend on it
-    await swapping;
+  swap(policies: readonly SubjectPolicy[]): Promise<void> {
+    return this.#inTurn(() => this.#swap(policies));
   }
 
   async #swap(policies: readonly SubjectPolicy[]): Promise<void> {
-    const { context, shaper } = this.inForce;
-    const ifindexes = this.#shapedOn(policies);
-    this.#policies = await swapPolicies(
-      context,
-      { shaper, ifindexes },
-      this.#policies,
-      policies,
-      this.#resolvers,
-      netnsCookie(),
-    );
+    const { context, shaper, listener, objectPath } = this.inForce;
+    const before = this.#policies;
+    const host: SwapHost = {
+      shaper,
+      shapedIfindexes: this.#shapedOn(policies),
+      netnsCookie: netnsCookie(),
+      resolvers: () => this.#resolvers,
+    };
+    if (policies.some(({ subject }) => subject.kind !== 'host'))
+      await context.state.load(objectPath, SUBJECT_PROGRAMS);
+    this.#policies = await swapPolicies(context, host, before, policies);
     this.#nameRules();
-    void this.#resolveExactNames();
+    try {
+      await tidyUp(context, host, before, this.#policies);
+    } catch (thrown) {
+      if (!(thrown instanceof SystemError)) throw thrown;
+      listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
+    }
+    const known = new Set(before.rules.map(({ id }) => id));
+    void this.#resolveExactNames(this.#policies.rules.filter(({ id }) => !known.has(id)));
+  }
+
+  /* What changes the slots of policies goes one after the other. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const acting = this.#swapping.then(act);
+    this.#swapping = acting.catch(() => {}); // the next one does not depend on it
+    return acting;
   }
 
   #shapedOn(policies: readonly SubjectPolicy[]): number[] {
@@ -225,7 +245,7 @@ export class Enforcer {
 
   #recordInForce(): void {
     const { run, state } = this.inForce.context;
-    const record = run.readRecord(activeEpoch(state));
+    const record = run.currentRecord(activeEpoch(state));
     if (!record) return;
     run.prepareRecord({
       ...record,
@@ -288,10 +308,10 @@ export class Enforcer {
   }
 
   /* A program that cached the address before we started would never ask: ask for it. */
-  async #resolveExactNames(): Promise<void> {
+  async #resolveExactNames(rules: readonly SubjectRule[] = this.#policies.rules): Promise<void> {
     const [resolver] = this.#resolvers;
     if (!resolver) return;
-    const names = this.#policies.rules.flatMap(({ rule }) =>
+    const names = rules.flatMap(({ rule }) =>
       letsPass(rule) && rule.who.kind === 'exact' ? [rule.who.name] : [],
     );
     for (let at = 0; at < names.length; at += RESOLVING) {

@@ -8,7 +8,14 @@ import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host
 import { findLearned } from '../datapath/learned.ts';
 import { readShares, sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
-import { activeEpoch, FIRST_SLOT, idleSlot, nextEpoch, switchSlot } from '../datapath/policy-slot.ts';
+import {
+  activeEpoch,
+  addRuleStates,
+  FIRST_SLOT,
+  idleSlot,
+  nextEpoch,
+  switchSlot,
+} from '../datapath/policy-slot.ts';
 import {
   createPolicyMaps,
   type DatapathState,
@@ -45,14 +52,14 @@ import {
 import { refuseLockout } from './lockout.ts';
 import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
+import { recordPolicies } from './policies-in-force.ts';
 import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
 import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
 import { removeClasses, Shaper, shapedInterfaces } from './shaper.ts';
-import { attachSubjects, numberSubjects, placeSubjects } from './subjects.ts';
-import { recordPolicies } from './swap.ts';
+import { attachSubjects, knownSubjects, numberSubjects, placeSubjects } from './subjects.ts';
 import { takeDown } from './takedown.ts';
 
 /** The BPF object lies beside the bundle. */
@@ -142,7 +149,11 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   const record = adopts ? run.settleRecord(activeEpoch(kept)) : undefined;
   const { numbered, nextPolicyId } = numberSubjects(
     options.policies,
-    record?.policies ?? [],
+    knownSubjects(
+      record?.policies ?? [],
+      (record?.cgroups ?? []).map(({ policyId, id }) => ({ policyId, id: BigInt(id) })),
+      options.policies,
+    ),
     record?.nextPolicyId,
   );
   const placed = placeSubjects(numbered);
@@ -195,7 +206,8 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       numbered.map(({ policyId }) => policyId),
     );
     setOwnAddresses(state, ownAddresses());
-    await switchSlot(state, compiled);
+    await addRuleStates(state, compiled.rules);
+    switchSlot(state, compiled);
     run.commitRecord();
     if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
@@ -217,6 +229,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     context,
     policies,
     shaper,
+    objectPath,
     resolvers,
     plan,
     present,

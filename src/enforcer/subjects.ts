@@ -4,7 +4,7 @@ import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { subjectText } from '../policy/subject.ts';
+import { type Subject, subjectText } from '../policy/subject.ts';
 import { type CgroupPlace, placeOfSubject } from './cgroup-place.ts';
 
 /** A subject's policy with the number by which the kernel knows it. */
@@ -41,8 +41,38 @@ export function numberSubjects(
   return { numbered, nextPolicyId: next };
 }
 
+/**
+ * The numbers of subjects before a change. A cgroup that goes by another name now keeps its number, and with it its
+ * flows: it is judged all the time. Throws UsageError for a subject that is not there.
+ */
+export function knownSubjects(
+  before: readonly { readonly subject: Subject | string; readonly policyId: number }[],
+  cgroups: readonly { readonly policyId: number; readonly id: bigint }[],
+  policies: readonly SubjectPolicy[],
+): { subject: string; policyId: number }[] {
+  const known = before.map(({ subject, policyId }) => ({
+    subject: typeof subject === 'string' ? subject : subjectText(subject),
+    policyId,
+  }));
+  const texts = new Set(policies.map(({ subject }) => subjectText(subject)));
+  const gone = new Set(known.filter(({ subject }) => !texts.has(subject)).map(({ policyId }) => policyId));
+  const free = new Map(cgroups.filter(({ policyId }) => gone.has(policyId)).map((each) => [each.id, each]));
+  const had = new Set(known.map(({ subject }) => subject));
+  const renamed = policies
+    .filter(({ subject }) => !had.has(subjectText(subject)))
+    .flatMap(({ subject }) => {
+      const [placed] = placeSubjects([{ subject, policyId: 0 }]);
+      const found = placed && free.get(placed.id);
+      if (found) free.delete(placed.id);
+      return found ? [{ subject: subjectText(subject), policyId: found.policyId }] : [];
+    });
+  return [...known, ...renamed];
+}
+
 /** The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there. */
-export function placeSubjects(numbered: readonly NumberedSubject[]): PlacedSubject[] {
+export function placeSubjects(
+  numbered: readonly Pick<NumberedSubject, 'subject' | 'policyId'>[],
+): PlacedSubject[] {
   return numbered.flatMap(({ subject, policyId }) => {
     switch (subject.kind) {
       case 'cgroup':
