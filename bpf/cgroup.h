@@ -148,6 +148,12 @@ static __always_inline int poses_as_resolver(struct scratch *s, struct control *
 	return !serves;
 }
 
+/* A subject is judged while its policy is in the slot in force: at a swap it comes and goes together with all else. */
+static __always_inline int is_in_force(struct scratch *s)
+{
+	return find_policy(s->slot, s->policy) != NULL;
+}
+
 static __always_inline int drop_unless_audit(struct __sk_buff *skb, struct scratch *s)
 {
 	note_sender(skb, s);
@@ -163,6 +169,8 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	int parsed, socket, to_resolver;
 
 	begin(s, c, subject->policy);
+	if (!is_in_force(s))
+		return CGROUP_PASS;
 	parsed = parse_packet(skb, s->area, 0);
 	if (parsed != PARSED_OK) {
 		note_unparsed(s, parsed);
@@ -227,7 +235,7 @@ static __always_inline int enter_subject(struct __sk_buff *skb)
 	if (!s)
 		return CGROUP_PASS;
 	begin(s, c, subject->policy);
-	if (parse_packet(skb, s->area, 0) == PARSED_OK) {
+	if (is_in_force(s) && parse_packet(skb, s->area, 0) == PARSED_OK) {
 		s->asks_home = is_in_netns(skb, subject);
 		tracks = !(policy_flags(s->slot, s->policy) & POLICY_NO_INBOUND);
 		take_arrival(skb, s, c, 1, tracks);
@@ -303,6 +311,8 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, struct scratch 
 				      int family)
 {
 	begin(s, c, subject->policy);
+	if (!is_in_force(s))
+		return CGROUP_PASS;
 	set_called(s, ctx, family);
 	s->ifindex = 0;
 	s->socket_cookie = bpf_get_socket_cookie(ctx);

@@ -28,6 +28,7 @@ export const SUBJECT_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => pr
 
 /**
  * Puts the policy of a subject in force on its cgroup, and pins that; what is pinned already is replaced with no gap.
+ * The cgroup is judged from the moment on at which a policy of that number is in the slot in force.
  * Throws SystemError, with nothing of it left when it was not in force before.
  */
 export function attachSubject(state: DatapathState, pins: Pins, subject: SubjectCgroup): void {
@@ -81,7 +82,10 @@ export function isSubjectAttached(pins: Pins, id: bigint): boolean {
   });
 }
 
-/** Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be. Throws UsageError. */
+/**
+ * Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be.
+ * Throws UsageError for too many depths.
+ */
 export function setSubjectLevels(state: MapSource, levels: readonly number[]): void {
   const control = state.map('control').get(ONLY);
   if (!control) throw new RangeError('no control entry');
@@ -96,7 +100,8 @@ export function setSubjectLevels(state: MapSource, levels: readonly number[]): v
   state.map('control').set(ONLY, control);
 }
 
-function setSubject(
+/** Says what the hooks on a subject's cgroup go by; the first of them has to be there. Throws SystemError. */
+export function setSubject(
   state: DatapathState,
   { id, policyId, level, nesting, netnsCookie, ownsNetns, priority }: SubjectCgroup,
 ): void {

@@ -7,7 +7,7 @@ import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isContainerSubject, subjectText } from '../policy/subject.ts';
+import { isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
 import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
 import type { RecordedCgroup } from './run-dir.ts';
 
@@ -50,10 +50,41 @@ export function numberSubjects(
 }
 
 /**
+ * The numbers of subjects before a change. A cgroup that goes by another name now keeps its number, and with it its
+ * flows: it is judged all the time. Throws UsageError for a subject that is not there.
+ */
+export function knownSubjects(
+  before: readonly { readonly subject: Subject | string; readonly policyId: number }[],
+  cgroups: readonly { readonly policyId: number; readonly id: bigint }[],
+  policies: readonly SubjectPolicy[],
+): { subject: string; policyId: number }[] {
+  const known = before.map(({ subject, policyId }) => ({
+    subject: typeof subject === 'string' ? subject : subjectText(subject),
+    policyId,
+  }));
+  const texts = new Set(policies.map(({ subject }) => subjectText(subject)));
+  const gone = new Set(known.filter(({ subject }) => !texts.has(subject)).map(({ policyId }) => policyId));
+  const free = new Map(cgroups.filter(({ policyId }) => gone.has(policyId)).map((each) => [each.id, each]));
+  const had = new Set(known.map(({ subject }) => subject));
+  const renamed = policies
+    .filter(({ subject }) => !had.has(subjectText(subject)))
+    .flatMap(({ subject }) => {
+      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n);
+      const found = placed && free.get(placed.id);
+      if (found) free.delete(placed.id);
+      return found ? [{ subject: subjectText(subject), policyId: found.policyId }] : [];
+    });
+  return [...known, ...renamed];
+}
+
+/**
  * The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there, when two
  * are the same cgroup, and when they are at more depths of the tree than programs of interfaces look at.
  */
-export function placeSubjects(numbered: readonly NumberedSubject[], netnsCookie: bigint): PlacedSubject[] {
+export function placeSubjects(
+  numbered: readonly Pick<NumberedSubject, 'subject' | 'policyId'>[],
+  netnsCookie: bigint,
+): PlacedSubject[] {
   const named = new Map<bigint, string>();
   const placed = numbered.flatMap(({ subject, policyId }) => {
     switch (subject.kind) {
