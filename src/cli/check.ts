@@ -13,8 +13,8 @@ import { mentionOthers } from './others.ts';
  * 0 allowed or valid, 1 not allowed, 3 nothing in force. Throws UsageError.
  */
 export async function runCheck(options: CheckOptions): Promise<number> {
-  const { target } = options;
-  if (options.source.files.length > 0) return await checkFiles(options, target);
+  const { target, source } = options;
+  if (source.files.length > 0 || source.presets.length > 0) return await checkFiles(options, target);
   if (!target) throw new UsageError('check needs a target');
   const answer = await checkTarget(options.instance, target, options.subject);
   if (!answer) {
