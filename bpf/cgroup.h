@@ -115,7 +115,7 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	int parsed, socket, to_resolver;
 
 	begin(s, c, subject->policy);
-	parsed = parse_packet(skb, s, 0);
+	parsed = parse_packet(skb, s->area, 0);
 	if (parsed != PARSED_OK) {
 		note_unparsed(s, parsed);
 		return drop_unless_audit(skb, s);
@@ -131,7 +131,7 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	if (passes_by_socket(s, socket) || is_link_upkeep(skb, s))
 		return CGROUP_PASS;
 	if (to_resolver) {
-		if (judge_query(skb, s) == QUERY_PASS)
+		if (judge_query(skb, s->area) == QUERY_PASS)
 			return CGROUP_PASS;
 		count(COUNT_REFUSED);
 		return CGROUP_DROP;
@@ -157,6 +157,8 @@ static __always_inline int leave_subject(struct __sk_buff *skb)
 		return CGROUP_DROP;
 	verdict = judge_subject_packet(skb, s, c, subject);
 	give_scratch_back(s);
+	if (subject->priority)
+		skb->priority = subject->priority;
 	return verdict;
 }
 
@@ -174,7 +176,7 @@ static __always_inline int enter_subject(struct __sk_buff *skb)
 	if (!s)
 		return CGROUP_PASS;
 	begin(s, c, subject->policy);
-	if (parse_packet(skb, s, 0) == PARSED_OK) {
+	if (parse_packet(skb, s->area, 0) == PARSED_OK) {
 		s->asks_home = is_in_netns(skb, subject);
 		tracks = !(policy_flags(s->slot, s->policy) & POLICY_NO_INBOUND);
 		take_arrival(skb, s, c, 1, tracks);
@@ -260,7 +262,7 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, struct scratch 
 		if (!is_foreign_server(s, ctx))
 			return CGROUP_PASS;
 	}
-	judge_rules(s);
+	judge_rules(s->area);
 	if (s->result.verdict != VERDICT_DENY)
 		return CGROUP_PASS;
 	return tell_denial(s) ? CGROUP_DROP : CGROUP_PASS;

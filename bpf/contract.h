@@ -29,6 +29,7 @@
 #define MAX_DNS_STREAMS 4096
 #define MAX_INTERFACES 1024
 #define MAX_SUBJECTS 1024
+#define MAX_LEVELS 8
 #define RING_BYTES (1 << 20)
 
 #define MAX_NAME 255	   /* wire bytes, RFC 1035 2.3.4, root label included */
@@ -148,6 +149,8 @@ struct subject {
 	__u32 policy; /* 0 = not in force yet */
 	__u32 flags; /* SUBJECT_* */
 	__u64 netns_cookie; /* only there answers teach */
+	__u32 priority; /* class of the queue that its packets go into (skb->priority); 0 = as it is */
+	__u32 pad;
 };
 #define SUBJECT_OWN_NETNS 1 /* the namespace is the subject's alone: so is its loopback */
 
@@ -174,8 +177,7 @@ struct control {
 	__u64 hash_seed;
 	__u32 next_rule_id;
 	__u32 ready; /* 1 once the first verdict program was attached */
-	__u8 subject_levels[4]; /* depths in the cgroup tree at which subjects are; 0 = none */
-	__u32 pad;
+	__u8 subject_levels[MAX_LEVELS]; /* depths in the cgroup tree at which subjects are; 0 = none */
 };
 
 struct flow_key {

@@ -11,7 +11,7 @@ import { renderJson } from '../flow/render-json.ts';
 import { type Painter, PLAIN, renderText } from '../flow/render-text.ts';
 import type { Progress } from '../formats/read-documents.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
-import { describeRules, describeSettings } from '../policy/describe.ts';
+import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
 import type { EnforceOptions } from './flags.ts';
@@ -57,6 +57,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   };
   try {
     enforcer.begin(tell);
+    await enforcer.followContainers();
     remark(readyLine(enforcer));
     notifySystemd('READY=1');
     await enforcer.settle();
@@ -93,9 +94,10 @@ function showProgress(): Progress {
   };
 }
 
-function describePolicy({ subject, policy }: SubjectPolicy): string[] {
+function describePolicy({ subject, policy, shaping }: SubjectPolicy): string[] {
   const title = subject.kind === 'host' ? [] : [`for ${subjectText(subject)}:`];
-  return [...title, ...describeRules(policy), ...describeSettings(policy)];
+  const rates = shaping ? [describeShaping(shaping)] : [];
+  return [...title, ...describeRules(policy), ...describeSettings(policy), ...rates];
 }
 
 /* A reader that has stopped reading does not keep a process that is done; what it left unread is lost. */

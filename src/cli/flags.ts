@@ -6,7 +6,8 @@ import type { CommandLinePolicy } from '../formats/combine.ts';
 import { parseFlagRules } from '../policy/flag-rules.ts';
 import { mergePorts, type PortRange, parsePort } from '../policy/port.ts';
 import { letsPass } from '../policy/rule.ts';
-import { parseCgroup, parseLabel, parseSubject, type Subject } from '../policy/subject.ts';
+import { makeShaping, parseRate, type Shaping } from '../policy/shaping.ts';
+import { parseCgroup, parseContainer, parseLabel, parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { suggest } from '../wording.ts';
 import type { FlagShape, Normalised } from './normalise.ts';
@@ -20,7 +21,7 @@ export const COMMANDS = {
   },
   run: {
     usage: 'run [flags] -- COMMAND ARGS…',
-    meaning: 'only this process tree, names strict; exit code passed through',
+    meaning: 'only this process tree; exit code passed through',
   },
   status: { usage: 'status [-json]', meaning: 'what is in force; exit 0 enforcing, 3 not' },
   check: {
@@ -112,13 +113,20 @@ export const FLAGS: readonly FlagSpec[] = [
     'leave out, with a warning, what a policy file has and is not enforced',
     READERS,
   ),
-  flag('label', 'list', 'KEY=VALUE', 'label of the subject, for selectors of policy files', READERS),
+  flag(
+    'label',
+    'list',
+    'KEY=VALUE',
+    'control containers with this label; for selectors of policy files',
+    READERS,
+  ),
   flag('network', 'list', 'NAME', 'network of the interfaces, for MultiNetworkPolicy', READERS),
   {
     ...flag('mode', 'choice', 'tc|cgroup', 'control interfaces, or processes of cgroups'),
     choices: MODES,
   },
   flag('cgroup', 'list', 'CGROUP', 'with -mode=cgroup: a path, unit:NAME or pid:N'),
+  flag('container', 'list', 'NAME', 'control a container, by its name or id, whenever it runs'),
   flag('resolver', 'list', 'ADDR', 'trusted resolver; default: those of this host', RULERS),
   {
     ...flag('dns', 'choice', 'open|strict', 'look up any name (default), or listed ones only', RULERS),
@@ -128,6 +136,8 @@ export const FLAGS: readonly FlagSpec[] = [
   flag('inbound', 'list', 'PORT', 'let replies out for new inbound flows on these local ports only', RULERS),
   flag('netns', 'value', 'NETNS', 'network namespace to work in: name, path or pid:N', ['enforce', 'doctor']),
   flag('audit', 'boolean', '', 'drop nothing, report what would be dropped', RULERS),
+  flag('rate', 'value', 'RATE', 'shape what is sent: 500kbit, 1mbit', RULERS),
+  flag('ceil', 'value', 'RATE', 'what it may take when others leave it; default: the rate', RULERS),
   flag('summary-md', 'value', 'FILE', 'append what was blocked to a file, as Markdown', ['run']),
   flag('fail-on-blocked', 'boolean', '', 'exit 10 in place of 0 when anything was blocked', ['run']),
   flag('wait', 'boolean', '', 'wait for interfaces that are not there yet'),
@@ -370,6 +380,7 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
     port: list('port'),
   });
   const dns = DNS_MODES.find((mode) => mode === list('dns')[0]);
+  const shaping = parseShaping(values);
   const labels = list('label').map(parseLabel);
   const line: CommandLinePolicy = {
     subjects: parseSubjects(values),
@@ -378,6 +389,7 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
     defaultDns: 'open',
     audit: isOn('audit'),
     allowPrivateAnswers: isOn('allow-private-answers'),
+    ...(shaping && { shaping }),
     ...(values.has('inbound') && { inbound: mergePorts(list('inbound').flatMap(parseInbound)) }),
   };
   const context = {
@@ -391,25 +403,51 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
       presets: [...new Set(list('preset'))],
       lenient: isOn('lenient'),
       context,
-      isModeGiven: values.has('mode') || values.has('cgroup'),
+      isModeGiven: ['mode', 'cgroup', 'container'].some((name) => values.has(name)),
     },
     remarks,
   };
 }
 
-/* Whom flags are for: cgroups where any is named, else all behind the interfaces. */
+function parseShaping(values: Values): Shaping | undefined {
+  const [rate, ceil] = ['rate', 'ceil'].map((name) => {
+    const text = values.get(name)?.[0];
+    return text === undefined ? undefined : parseRate(text, `-${name}`);
+  });
+  if (rate !== undefined) return makeShaping(rate, ceil);
+  if (ceil !== undefined) throw new UsageError('-ceil needs -rate: what is there without borrowing');
+  return undefined;
+}
+
+/* Whom flags are for: cgroups and containers where any is named, else all behind the interfaces. */
 function parseSubjects(values: Values): Subject[] {
   const cgroups = values.get('cgroup') ?? [];
-  const mode = values.get('mode')?.[0] ?? (cgroups.length > 0 ? 'cgroup' : 'tc');
-  if (mode === 'tc' && cgroups.length > 0)
-    throw new UsageError(`-cgroup "${cgroups.join(',')}" is for -mode=cgroup only`);
-  if (mode === 'tc') return [{ kind: 'host' }];
-  if (cgroups.length === 0)
-    throw new UsageError('-mode=cgroup needs -cgroup: a path, unit:NAME or pid:NUMBER is legal');
-  const stray = ['iface', 'eface'].find((name) => values.has(name));
-  if (stray !== undefined)
-    throw new UsageError(`-${stray} is for -mode=tc only: a cgroup is controlled on all interfaces`);
-  return cgroups.map(parseCgroup);
+  const containers = values.get('container') ?? [];
+  const named = [...cgroups, ...containers];
+  const mode = values.get('mode')?.[0];
+  if (mode === 'tc' && named.length > 0) {
+    const flag = cgroups.length > 0 ? 'cgroup' : 'container';
+    throw new UsageError(`-${flag} "${named[0]}" is for -mode=cgroup only`);
+  }
+  // A label alone says which containers; beside interfaces or cgroups it is what selectors look at.
+  const isByInterface = mode === 'tc' || values.has('iface') || values.has('eface');
+  const labels = named.length > 0 || isByInterface ? [] : (values.get('label') ?? []);
+  const subjects = [
+    ...cgroups.map(parseCgroup),
+    ...containers.map(parseContainer),
+    ...labels.map(parseLabel),
+  ];
+  if (subjects.length === 0) {
+    if (mode !== 'cgroup') return [{ kind: 'host' }];
+    throw new UsageError(
+      '-mode=cgroup needs -cgroup (a path, unit:NAME or pid:NUMBER), -container or -label: say which',
+    );
+  }
+  // Rates are kept on interfaces, so one may be named for them.
+  const onInterface = values.has('rate') || values.has('policy') ? ['iface'] : ['iface', 'eface'];
+  const stray = onInterface.find((name) => values.has(name));
+  if (stray === undefined) return subjects;
+  throw new UsageError(`-${stray} is for -mode=tc only: a cgroup is controlled on all interfaces`);
 }
 
 function parseInterfaces(name: 'iface' | 'eface', texts: readonly string[]): string[] {

@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { UsageError } from '../errors.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
@@ -17,6 +18,8 @@ export interface SubjectCgroup {
   readonly netnsCookie: bigint;
   /** The namespace is the subject's alone, so its loopback is not judged. */
   readonly ownsNetns: boolean;
+  /** What its packets are marked with for the queue of the interface (skb->priority); 0 = they are left as they are. */
+  readonly priority: number;
 }
 
 /**
@@ -90,24 +93,30 @@ export function isSubjectAttached(pins: Pins, id: bigint): boolean {
   });
 }
 
-/** Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be. */
+/** Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be. Throws UsageError. */
 export function setSubjectLevels(state: MapSource, levels: readonly number[]): void {
   const control = state.map('control').get(ONLY);
   if (!control) throw new RangeError('no control entry');
   const [at, size] = placeOf('control', 'subject_levels');
   const unique = [...new Set(levels)];
   if (unique.length > size) {
-    throw new RangeError(`subjects are at ${unique.length} depths of the tree of cgroups: ${size} are legal`);
+    throw new UsageError(
+      `subjects are at ${unique.length} different depths of the tree of cgroups: at most ${size} are legal`,
+    );
   }
   for (let index = 0; index < size; index++) control.writeUInt8(unique[index] ?? 0, at + index);
   state.map('control').set(ONLY, control);
 }
 
-function setSubject(state: DatapathState, { id, policyId, netnsCookie, ownsNetns }: SubjectCgroup): void {
+function setSubject(
+  state: DatapathState,
+  { id, policyId, netnsCookie, ownsNetns, priority }: SubjectCgroup,
+): void {
   const value = encodeStruct('subject', {
     policy: policyId,
     flags: ownsNetns ? LIMITS.SUBJECT_OWN_NETNS : 0,
     netns_cookie: netnsCookie,
+    priority,
   });
   state.map('subjects').set(u64(id), value);
 }

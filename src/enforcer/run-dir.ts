@@ -45,6 +45,16 @@ export interface RecordedCgroup {
   readonly path: string;
   /** Its inode, in decimal. */
   readonly id: string;
+  /** Of the network namespace in which answers teach, in decimal. */
+  readonly netnsCookie: string;
+  readonly ownsNetns: boolean;
+}
+
+/** A class that this instance has on an interface, for a subject. */
+export interface RecordedClass {
+  readonly ifindex: number;
+  readonly policyId: number;
+  readonly minor: number;
 }
 
 /** An interface as it is served. */
@@ -70,6 +80,8 @@ export interface InstanceRecord {
   /** The first number that no subject has had. */
   readonly nextPolicyId: number;
   readonly cgroups: readonly RecordedCgroup[];
+  /** Classes that shape. */
+  readonly classes: readonly RecordedClass[];
   readonly rules: readonly RecordedRule[];
   readonly resolvers: readonly string[];
 }

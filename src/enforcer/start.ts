@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { attachKind } from '../datapath/attach.ts';
 import { compilePolicies, HOST_POLICY, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
-import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
+import { type OwnAddress, setOwnAddresses, setTrusted } from '../datapath/host-facts.ts';
 import { findLearned } from '../datapath/learned.ts';
 import { readShares, sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
@@ -50,9 +50,11 @@ import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
-import { attachSubjects, numberSubjects, placeSubjects } from './subjects.ts';
+import { removeClasses, Shaper, shapedInterfaces } from './shaper.ts';
+import { attachSubjects, numberSubjects, placeSubjects, recordedContainers } from './subjects.ts';
 import { recordPolicies } from './swap.ts';
 import { takeDown } from './takedown.ts';
+import { Trust } from './trust.ts';
 
 /** The BPF object lies beside the bundle. */
 const OBJECT_PATH = fileURLToPath(new URL('l7egg.bpf.o', import.meta.url));
@@ -144,7 +146,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     record?.policies ?? [],
     record?.nextPolicyId,
   );
-  const placed = placeSubjects(numbered);
+  const placed = [...placeSubjects(numbered, cookie), ...recordedContainers(numbered, record?.cgroups ?? [])];
   const ids: RuleIds = {
     known: new Map(record?.rules.map(({ policyId, canonical, id }) => [ruleKey(policyId, canonical), id])),
     next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
@@ -165,6 +167,8 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     await refuseLockout(host.policy, resolvers, (addr) => leasedRules(state, byId, addr));
   }
 
+  const trust = new Trust(resolvers);
+  const shaper = new Shaper(record?.classes ?? [], options.force);
   const kind = attachKind();
   const context: HookContext = { state, pins, run, netns, kind };
   try {
@@ -173,6 +177,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       pinState(state, pins);
     }
     run.writePid();
+    shaper.apply(numbered, shapedInterfaces(options, present));
     run.prepareRecord({
       version: 2,
       instance: options.instance,
@@ -183,25 +188,25 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       attach: kind,
       interfaces: recordInterfaces(plan, present),
       ...recordPolicies(policies),
+      classes: shaper.classes,
       resolvers: resolvers.map(formatResolver),
     });
-    setResolvers(
-      state,
-      resolvers,
-      numbered.map(({ policyId }) => policyId),
-    );
+    setTrusted(state, trust.by(numbered.map(({ policyId }) => policyId)));
     setOwnAddresses(state, ownAddresses());
     await switchSlot(state, compiled);
     run.commitRecord();
     if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
       if (plan.length > 0) seedInbound(state, bootTimeNs());
-      attachSubjects(state, pins, placed, cookie);
+      attachSubjects(state, pins, placed, (policyId) => shaper.priorityOf(policyId));
       markReady(state);
     });
     dropOthers(context, present);
   } catch (thrown) {
-    if (!adopts) takeDown(options.instance);
+    if (!adopts) {
+      removeClasses(shaper.classes);
+      takeDown(options.instance);
+    }
     throw thrown;
   }
   return {
@@ -209,6 +214,8 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     listener,
     context,
     policies,
+    shaper,
+    trust,
     resolvers,
     plan,
     present,

@@ -1,25 +1,24 @@
+import { existsSync } from 'node:fs';
 import type { NumberedPolicy } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
-import {
-  attachSubject,
-  detachSubject,
-  type SubjectCgroup,
-  setSubjectLevels,
-} from '../datapath/subject-hooks.ts';
+import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { type Subject, subjectText } from '../policy/subject.ts';
-import { type CgroupPlace, placeOfSubject } from './cgroup-place.ts';
+import { isContainerSubject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import type { RecordedCgroup } from './run-dir.ts';
 
 /** A subject's policy with the number by which the kernel knows it. */
-export interface NumberedSubject extends NumberedPolicy {
-  readonly subject: Subject;
-}
+export interface NumberedSubject extends NumberedPolicy, SubjectPolicy {}
 
 /** A cgroup that a subject's policy is for. */
 export interface PlacedSubject extends CgroupPlace {
   readonly policyId: number;
+  /** Answers teach only in this network namespace. */
+  readonly netnsCookie: bigint;
+  /** The namespace is the subject's alone. */
+  readonly ownsNetns: boolean;
 }
 
 /** The policy ids that the first subject besides the host gets. */
@@ -37,28 +36,46 @@ export function numberSubjects(
 ): { numbered: NumberedSubject[]; nextPolicyId: number } {
   const known = new Map(before.map(({ subject, policyId }) => [subject, policyId]));
   let next = nextPolicyId;
-  const numbered = policies.map(({ subject, policy }) => {
-    if (subject.kind === 'host') return { policyId: HOST_POLICY, subject, policy };
+  const numbered = policies.map((each) => {
+    const { subject } = each;
+    if (subject.kind === 'host') return { ...each, policyId: HOST_POLICY };
     const policyId = known.get(subjectText(subject)) ?? next++;
     if (policyId > MAX_POLICY)
       throw new RangeError('this instance has had 65,533 subjects: restart it with clean');
-    return { policyId, subject, policy };
+    return { ...each, policyId };
   });
   return { numbered, nextPolicyId: next };
 }
 
 /** The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there. */
-export function placeSubjects(numbered: readonly NumberedSubject[]): PlacedSubject[] {
+export function placeSubjects(numbered: readonly NumberedSubject[], netnsCookie: bigint): PlacedSubject[] {
   return numbered.flatMap(({ subject, policyId }) => {
     switch (subject.kind) {
       case 'cgroup':
       case 'unit':
       case 'pid':
-        return [{ ...placeOfSubject(subject), policyId }];
+        return [{ ...placeOfSubject(subject), policyId, netnsCookie, ownsNetns: false }];
       default:
         return []; // all behind an interface, or containers, which are found as they come
     }
   });
+}
+
+/** Cgroups of containers that an earlier run of this instance was in force on, as far as they are still there. */
+export function recordedContainers(
+  numbered: readonly NumberedSubject[],
+  cgroups: readonly RecordedCgroup[],
+): PlacedSubject[] {
+  const ids = new Set(
+    numbered.filter(({ subject }) => isContainerSubject(subject)).map(({ policyId }) => policyId),
+  );
+  return cgroups
+    .filter(({ policyId }) => ids.has(policyId))
+    .flatMap(({ policyId, path, id, netnsCookie, ownsNetns }) => {
+      const place = existsSync(path) ? placeAt(path, `cgroup "${path}"`) : undefined;
+      if (place?.id !== BigInt(id)) return []; // the container has ended
+      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), ownsNetns }];
+    });
 }
 
 /** Puts policies in force on these cgroups and takes them off all others. Throws SystemError. */
@@ -66,17 +83,15 @@ export function attachSubjects(
   state: DatapathState,
   pins: Pins,
   placed: readonly PlacedSubject[],
-  netnsCookie: bigint,
+  priorityOf: (policyId: number) => number,
 ): void {
   setSubjectLevels(
     state,
     placed.map(({ level }) => level),
   );
-  for (const each of placed) attachSubject(state, pins, cgroupOf(each, netnsCookie));
+  for (const each of placed) {
+    attachSubject(state, pins, { ...each, priority: priorityOf(each.policyId) });
+  }
   const wanted = new Set(placed.map(({ id }) => id));
   for (const id of pins.subjects()) if (!wanted.has(id)) detachSubject(state, pins, id);
-}
-
-function cgroupOf({ policyId, path, id }: PlacedSubject, netnsCookie: bigint): SubjectCgroup {
-  return { policyId, path, id, netnsCookie, ownsNetns: false };
 }

@@ -1,7 +1,7 @@
 import { compilePolicies, type RuleIds, ruleKey, type SubjectRule } from '../datapath/compile.ts';
 import type { Share, Shares } from '../datapath/compiled-policy.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
-import { setResolvers } from '../datapath/host-facts.ts';
+import { setTrusted, type Trusted } from '../datapath/host-facts.ts';
 import { settleRecords, sharesOf } from '../datapath/lease-shares.ts';
 import {
   activeEpoch,
@@ -12,22 +12,15 @@ import {
   switchSlot,
 } from '../datapath/policy-slot.ts';
 import { nextRuleId } from '../datapath/state.ts';
-import type { Resolver } from '../dns/resolver.ts';
-import { describeSettings } from '../policy/describe.ts';
+import { describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { canonicalRule } from '../policy/rule.ts';
 import { subjectText } from '../policy/subject.ts';
 import { endFlows } from './end-flows.ts';
 import type { HookContext } from './hooks.ts';
-import { dnsPorts } from './resolvers.ts';
-import type { InstanceRecord } from './run-dir.ts';
-import {
-  attachSubjects,
-  type NumberedSubject,
-  numberSubjects,
-  type PlacedSubject,
-  placeSubjects,
-} from './subjects.ts';
+import type { InstanceRecord, RecordedCgroup } from './run-dir.ts';
+import type { Shaper } from './shaper.ts';
+import { attachSubjects, type NumberedSubject, numberSubjects, type PlacedSubject } from './subjects.ts';
 
 /** The policies that are in force, with all numbers by which the kernel knows them. */
 export interface PoliciesInForce {
@@ -38,26 +31,42 @@ export interface PoliciesInForce {
   readonly shares: Shares;
 }
 
+/** What a swap needs of the rest of the enforcer. */
+export interface Surroundings {
+  readonly shaper: Shaper;
+  /** Interfaces on which rates are kept. */
+  readonly ifindexes: readonly number[];
+  readonly dnsPorts: readonly number[];
+  /** The cgroups of these subjects. Throws UsageError. */
+  place(numbered: readonly NumberedSubject[]): PlacedSubject[];
+  /** The resolvers that these policies trust. */
+  trusted(policyIds: readonly number[]): Trusted;
+}
+
 /** The part of an instance's record that is about policies. */
 export function recordPolicies(
   policies: PoliciesInForce,
 ): Pick<InstanceRecord, 'policies' | 'nextPolicyId' | 'cgroups' | 'rules'> {
   const { subjects, nextPolicyId, placed, rules, shares } = policies;
   return {
-    policies: subjects.map(({ policyId, subject, policy }) => ({
+    policies: subjects.map(({ policyId, subject, policy, shaping }) => ({
       policyId,
       subject: subjectText(subject),
       dns: policy.dns,
       audit: policy.audit,
-      settings: describeSettings(policy),
+      settings: [...describeSettings(policy), ...(shaping ? [describeShaping(shaping)] : [])],
     })),
     nextPolicyId,
-    cgroups: placed.map(({ policyId, path, id }) => ({ policyId, path, id: id.toString() })),
+    cgroups: placed.map(recordCgroup),
     rules: rules.map(({ id, policyId, rule }) => {
       const share: Share | undefined = shares.get(id);
       return { id, policyId, canonical: canonicalRule(rule), source: rule.source, ...(share && { share }) };
     }),
   };
+}
+
+function recordCgroup({ policyId, path, id, netnsCookie, ownsNetns }: PlacedSubject): RecordedCgroup {
+  return { policyId, path, id: `${id}`, netnsCookie: `${netnsCookie}`, ownsNetns };
 }
 
 /**
@@ -69,12 +78,12 @@ export async function swapPolicies(
   { state, pins, run }: HookContext,
   before: PoliciesInForce,
   policies: readonly SubjectPolicy[],
-  resolvers: readonly Resolver[],
-  netnsCookie: bigint,
+  surroundings: Surroundings,
 ): Promise<PoliciesInForce> {
+  const { shaper, ifindexes, dnsPorts } = surroundings;
   const known = before.subjects.map(({ subject, policyId }) => ({ subject: subjectText(subject), policyId }));
   const { numbered, nextPolicyId } = numberSubjects(policies, known, before.nextPolicyId);
-  const placed = placeSubjects(numbered);
+  const placed = surroundings.place(numbered);
   const ids: RuleIds = {
     known: new Map(
       before.rules.map(({ id, policyId, rule }) => [ruleKey(policyId, canonicalRule(rule)), id]),
@@ -82,18 +91,21 @@ export async function swapPolicies(
     next: nextRuleId(state),
     shares: before.shares,
   };
-  const { compiled, rules } = compilePolicies(numbered, ids, dnsPorts(resolvers));
+  const { compiled, rules } = compilePolicies(numbered, ids, dnsPorts);
   const after = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
   const record = run.readRecord(activeEpoch(state));
   if (!record) throw new RangeError('the record of what is in force is gone');
   await fillSlot(state, idleSlot(state), compiled);
-  run.prepareRecord({ ...record, epoch: nextEpoch(state), ...recordPolicies(after) });
+  shaper.apply(numbered, ifindexes);
+  const next = { ...record, epoch: nextEpoch(state), ...recordPolicies(after), classes: shaper.classes };
+  run.prepareRecord(next);
+  // Those of subjects that go are trusted until they are gone.
   const policyIds = numbered.map(({ policyId }) => policyId);
-  setResolvers(state, resolvers, [...new Set([...policyIds, ...known.map(({ policyId }) => policyId)])]);
+  setTrusted(state, surroundings.trusted([...policyIds, ...known.map(({ policyId }) => policyId)]));
   await switchSlot(state, compiled);
   run.commitRecord();
-  attachSubjects(state, pins, placed, netnsCookie);
-  setResolvers(state, resolvers, policyIds);
+  attachSubjects(state, pins, placed, (policyId) => shaper.priorityOf(policyId));
+  setTrusted(state, surroundings.trusted(policyIds));
   const inForce = new Set(rules.map(({ id }) => id));
   endFlows(
     state,

@@ -7,6 +7,7 @@ import { removeClsact } from '../libbpf/clsact.ts';
 import { countFilters } from '../netlink/filters.ts';
 import { actIn, ownNetns } from './netns.ts';
 import { RunDir } from './run-dir.ts';
+import { removeClasses } from './shaper.ts';
 
 /** What was taken down, for the owner. */
 export interface Removed {
@@ -34,6 +35,7 @@ export function takeDown(instance: string): Removed {
   // A filter is reached in its own network namespace only, a link from anywhere.
   const isReached = actIn(record?.netns ?? ownNetns(), () => {
     detach(false);
+    removeClasses(record?.classes ?? []);
     removeOwnClsact(run.clsactMade());
     return true;
   });

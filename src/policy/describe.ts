@@ -2,6 +2,7 @@ import { alsoMatches } from './name.ts';
 import type { Policy } from './policy.ts';
 import type { PortRange } from './port.ts';
 import type { Rule } from './rule.ts';
+import { formatRate, type Shaping } from './shaping.ts';
 import { whoText } from './who.ts';
 
 /** The rules as understood, a line each; a bare suffix with an example of what it matches besides. */
@@ -77,4 +78,12 @@ function describeRange({ l4Proto, low, high }: PortRange): string {
   }
   if (low === 0 && high === 65_535) return proto;
   return low === high ? `${low}/${proto}` : `${low}-${high}/${proto}`;
+}
+
+/** Rates as set: `sends at most 1mbit`. */
+export function describeShaping({ rateBitsPerSecond, ceilBitsPerSecond }: Shaping): string {
+  const rate = `sends at ${formatRate(rateBitsPerSecond)}`;
+  return ceilBitsPerSecond === undefined
+    ? `${rate} at most`
+    : `${rate}, and up to ${formatRate(ceilBitsPerSecond)} of what others leave`;
 }

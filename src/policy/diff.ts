@@ -1,4 +1,4 @@
-import { describeRule, describeSettings } from './describe.ts';
+import { describeRule, describeSettings, describeShaping } from './describe.ts';
 import type { SubjectPolicy } from './policy.ts';
 import { canonicalRule } from './rule.ts';
 import { subjectText } from './subject.ts';
@@ -34,9 +34,7 @@ function linesOf(each: SubjectPolicy | undefined): Map<string, string> {
     `dns ${policy.dns}`,
     ...(policy.audit ? ['audit: nothing is dropped'] : []),
     ...describeSettings(policy),
-    ...(shaping
-      ? [`rate ${shaping.rateBitsPerSecond} bit/s, ceil ${shaping.ceilBitsPerSecond ?? 'the same'}`]
-      : []),
+    ...(shaping ? [`${describeShaping(shaping)}`] : []),
   ];
   return new Map([
     ...settings.map((text): [string, string] => [text, text]),

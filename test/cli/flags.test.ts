@@ -11,6 +11,7 @@ import {
 import { normaliseArgs } from '../../src/cli/normalise.ts';
 import type { PolicySource } from '../../src/enforcer/policy-source.ts';
 import { UsageError } from '../../src/errors.ts';
+import { subjectText } from '../../src/policy/subject.ts';
 
 function parse(line: string): Options {
   return parseOptions(normaliseArgs(line === '' ? [] : line.split(' '), FLAGS));
@@ -99,7 +100,7 @@ describe('parseOptions of enforce', () => {
 
   test('takes every flag', () => {
     const options = parseEnforce(
-      'enforce -iface=eth0,lo -eface * -cidr 10.0.2.5/24 -deny-cidr=10.0.2.1 -cn=.a.test -name=*.b.test -deny-name=c.test -port=443/tcp,icmp -policy=a.yaml,- -lenient -label=app=web -network=net1 -mode=tc -resolver=192.0.2.53 -dns=strict -allow-private-answers -inbound=22/tcp -netns=pid:7 -audit -wait -force -log=json -instance=a-b',
+      'enforce -iface=eth0,lo -eface * -cidr 10.0.2.5/24 -deny-cidr=10.0.2.1 -cn=.a.test -name=*.b.test -deny-name=c.test -port=443/tcp,icmp -policy=a.yaml,- -lenient -label=app=web -network=net1 -mode=tc -rate=1mbit -ceil=2mbit -resolver=192.0.2.53 -dns=strict -allow-private-answers -inbound=22/tcp -netns=pid:7 -audit -wait -force -log=json -instance=a-b',
     );
     const { source, resolvers, remarks, ...rest } = options;
     assert.deepEqual(rest, {
@@ -119,6 +120,7 @@ describe('parseOptions of enforce', () => {
       defaultDns: 'open',
       audit: true,
       allowPrivateAnswers: true,
+      shaping: { rateBitsPerSecond: 1e6, ceilBitsPerSecond: 2e6 },
       inbound: [{ l4Proto: 6, low: 22, high: 22 }],
     });
     assert.deepEqual([source.files, source.lenient], [['a.yaml', '-'], true]);
@@ -140,6 +142,16 @@ describe('parseOptions of enforce', () => {
     assert.equal(remarks.length, 1);
   });
 
+  test('takes a command to run as it stands, with names strict', () => {
+    const options = parseOptions(
+      normaliseArgs(['run', '-cn=a', '-instance=x', '--', 'sh', '-c', '', '--', '-cn=b'], FLAGS),
+    );
+    assert.ok(options.command === 'run');
+    assert.deepEqual(options.argv, ['sh', '-c', '', '--', '-cn=b']);
+    assert.deepEqual([options.source.line.defaultDns, options.instance], ['strict', 'x']);
+    assert.deepEqual([options.failOnBlocked, options.summaryMd], [false, undefined]);
+  });
+
   test('takes cgroups as subjects', () => {
     const { source } = parseEnforce('-cn=a -cgroup=/a/b/ -cgroup=unit:unbound -cgroup pid:7');
     assert.deepEqual(source.line.subjects, [
@@ -148,6 +160,20 @@ describe('parseOptions of enforce', () => {
       { kind: 'pid', pid: 7 },
     ]);
   });
+
+  const subjects: readonly (readonly [line: string, texts: readonly string[]])[] = [
+    ['-cn=a -container=web -container=0123abcd', ['container:web', 'container:0123abcd']],
+    ['-cn=a -label=app=web,tier=a', ['label:app=web', 'label:tier=a']],
+    ['-cn=a -label=app=web -eface=eth0', ['host']],
+    ['-cn=a -label=app=web -mode=tc', ['host']],
+    ['-cn=a -label=app=web -cgroup=/a', ['cgroup:/a']],
+    ['-cn=a -mode=cgroup -container=web -rate=1mbit -eface=eth0', ['container:web']],
+  ];
+  for (const [line, texts] of subjects) {
+    test(`finds whom "${line}" is for`, () => {
+      assert.deepEqual(parseEnforce(line).source.line.subjects.map(subjectText), texts);
+    });
+  }
 
   test('takes an interface once', () => {
     assert.deepEqual(parseEnforce('-cn=a -iface=eth0,eth0 -iface=lo').ifaces, ['eth0', 'lo']);
@@ -185,7 +211,7 @@ describe('parseOptions refuses', () => {
     ['-port=443', nothing],
     ['-audit=false', nothing],
     ['stauts', '"stauts" is not a command, did you mean "status"?'],
-    ['example.com', '"example.com" is not a command: enforce, status,'],
+    ['example.com', '"example.com" is not a command: enforce, run, status,'],
     ['help bogus', '"bogus" is not a command'],
     ['bogus -help', '"bogus" is not a command'],
     ['status extra', '"extra" is one argument too many for status'],
@@ -213,7 +239,15 @@ describe('parseOptions refuses', () => {
     ['-cn=a -netns=pid:0', 'netns "pid:0" is not legal'],
     ['-cn=a -netns=pid:1/ns', 'netns "pid:1/ns" is not legal'],
     ['-cn=a -netns=..', 'netns ".." is not legal'],
+    ['-cn=a -rate=1', '"1" is not a rate'],
+    ['-cn=a -ceil=1mbit', '-ceil needs -rate'],
+    ['-cn=a -rate=2mbit -ceil=1mbit', 'ceil'],
+    ['run', 'run needs a command behind " -- "'],
+    ['run curl', 'the command stands behind " -- "'],
+    ['run -eface=eth0 -- a', 'flag -eface is not for run'],
     ['-cn=a -mode=cgroup', '-mode=cgroup needs -cgroup'],
+    ['-cn=a -mode=tc -container=web', '-container "web" is for -mode=cgroup only'],
+    ['-cn=a -container=../x', 'container "../x" is no name or id'],
     ['-cn=a -mode=tc -cgroup=/a', '-cgroup "/a" is for -mode=cgroup only'],
     ['-cn=a -cgroup=/a -eface=eth0', '-eface is for -mode=tc only'],
     ['-cn=a -cgroup=a', 'cgroup "a" is not legal'],

@@ -238,7 +238,7 @@ describe('readClusterEgg refuses', () => {
     ],
     [
       EGRESS('shaping: {rate: 2mbit, ceil: §1mbit}'),
-      'spec.egress.shaping.ceil: ceil is less than rate: as much or more is legal',
+      'spec.egress.shaping.ceil: ceil "1mbit" is less than rate "2mbit": as much or more is legal',
     ],
     [
       EGRESS('podSelector: §{matchLabels: {app: tester}}'),
