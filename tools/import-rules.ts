@@ -22,7 +22,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['scope', []],
   ['wording', []],
   ['policy', LEAVES],
-  ['formats', [...LEAVES, 'policy']],
+  ['formats', [...LEAVES, 'policy', 'flow/escape']],
   ['dns', [...LEAVES, 'policy/prefix']],
   ['flow', [...LEAVES, 'policy/prefix']],
   ['libbpf', LEAVES],

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { PolicyFileError, UsageError } from '../errors.ts';
+import { escapeControl } from '../flow/escape.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
 import type { FormatContext, PolicyPart } from '../formats/part.ts';
 import type { Progress } from '../formats/read-documents.ts';
@@ -62,7 +63,7 @@ export class PolicyReader {
       ...combined,
       efaces: [...new Set(parts.flatMap(({ eface }) => eface ?? []))],
       ifaces: [...new Set(parts.flatMap(({ iface }) => iface ?? []))],
-      remarks: [...remarks, ...combined.remarks],
+      remarks: [...remarks, ...combined.remarks].map(escapeControl),
     };
   }
 

@@ -71,7 +71,7 @@ describe('-preset', () => {
     ['check github.com:22 -preset=npm', 1, 'deny github.com:22: '],
     ['check 0.de.pool.ntp.org:123/udp -preset=ntp', 0, 'allow 0.de.pool.ntp.org:123/udp: preset/ntp: '],
     ['check -preset=npm -preset=pypi', 0, 'valid\n  host: 3 rules, dns open\n'],
-    ['check -preset=npm,npm', 0, 'valid\n  host: 1 rules, dns open\n'],
+    ['check -preset=npm,npm', 0, 'valid\n  host: 1 rule, dns open\n'],
     ['explain registry.npmjs.org:443 -preset=npm', 0, 'allow registry.npmjs.org:443: preset/npm: '],
   ];
   for (const [args, code, said] of rows) {
