@@ -1,9 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { PolicyFileError, UsageError } from '../errors.ts';
+import { escapeControl } from '../flow/escape.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
 import type { FormatContext, PolicyPart } from '../formats/part.ts';
 import type { Progress } from '../formats/read-documents.ts';
 import type { PolicyText } from '../formats/read-policies.ts';
+import { findPreset } from './presets.ts';
 
 /** Larger files are refused. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
@@ -14,6 +16,8 @@ export interface PolicySource {
   readonly line: CommandLinePolicy;
   /** Paths; `-` is standard input, which is read once. */
   readonly files: readonly string[];
+  /** Names of policy files that come with the package, for whom the flags are. */
+  readonly presets: readonly string[];
   readonly lenient: boolean;
   readonly context: FormatContext;
   /** -mode was given, whatever files say. */
@@ -46,9 +50,10 @@ export class PolicyReader {
    * enforced.
    */
   async load(progress?: Progress): Promise<LoadedPolicies> {
-    const { line, files, lenient, context, isModeGiven } = this.#source;
-    if (files.length === 0) return { ...combinePolicies(line, []), efaces: [], ifaces: [] };
-    const texts = files.map((file) => ({ file, text: this.#read(file) }));
+    const { line, files, presets, lenient, context, isModeGiven } = this.#source;
+    if (files.length === 0 && presets.length === 0)
+      return { ...combinePolicies(line, []), efaces: [], ifaces: [] };
+    const texts = [...presets.map(findPreset), ...files].map((file) => ({ file, text: this.#read(file) }));
     if (this.#last && isSameText(this.#last.texts, texts)) return this.#last.loaded;
     const { readPolicies } = await import('../formats/read-policies.ts');
     const { parts, remarks } = await readPolicies(texts, { ...context, lenient }, progress);
@@ -62,7 +67,7 @@ export class PolicyReader {
       ...combined,
       efaces: [...new Set(parts.flatMap(({ eface }) => eface ?? []))],
       ifaces: [...new Set(parts.flatMap(({ iface }) => iface ?? []))],
-      remarks: [...remarks, ...combined.remarks],
+      remarks: [...remarks, ...combined.remarks].map(escapeControl),
     };
     this.#last = { texts, loaded };
     return loaded;

@@ -22,7 +22,9 @@ export function isContainerSubject(subject: Subject): subject is ContainerSubjec
   return subject.kind === 'container' || subject.kind === 'label';
 }
 
-const LEGAL = 'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
+/** What texts of subjects are legal, for errors. */
+export const LEGAL_SUBJECT =
+  'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
 
 /** Parses the text of a subject: `host`, `cgroup:/system.slice`, `unit:unbound.service`. Throws UsageError. */
 export function parseSubject(text: string): Subject {
@@ -40,7 +42,7 @@ export function parseSubject(text: string): Subject {
     case 'label':
       return parseLabel(rest);
     default:
-      throw new UsageError(`subject "${text}" is not known: ${LEGAL}`);
+      throw new UsageError(`subject "${text}" is not known: ${LEGAL_SUBJECT}`);
   }
 }
 

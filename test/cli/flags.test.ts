@@ -33,6 +33,7 @@ const NO_SOURCE: PolicySource = {
     allowPrivateAnswers: false,
   },
   files: [],
+  presets: [],
   lenient: false,
   context: {},
   isModeGiven: false,
@@ -200,7 +201,7 @@ describe('parseOptions of enforce', () => {
 });
 
 describe('parseOptions refuses', () => {
-  const nothing = 'nothing would be allowed: give at least one of -cidr, -cn, -name and -policy';
+  const nothing = 'nothing would be allowed: give at least one of -cidr, -cn, -name, -policy and -preset';
   const rows: readonly (readonly [line: string, words: string])[] = [
     ['', nothing],
     ['enforce', nothing],
