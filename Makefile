@@ -7,6 +7,7 @@ SHELL := /bin/sh
 BIN := node_modules/.bin
 MODULES := node_modules/.package-lock.json
 OBJECT := dist/l7egg.bpf.o
+CONFINE := dist/l7egg-confine
 CONTRACT := build/contract.o
 HEADERS := $(wildcard bpf/*.h)
 BUNDLE := dist/l7egg-cli.cjs
@@ -24,7 +25,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 .DELETE_ON_ERROR:
 .PHONY: all setup types lint check test demo bench install uninstall clean need-root
 
-all: $(OBJECT) $(BUNDLE)
+all: $(OBJECT) $(BUNDLE) $(CONFINE)
 
 setup:
 	@scripts/setup.sh build demo test
@@ -49,6 +50,12 @@ $(OBJECT): bpf/l7egg.bpf.c $(HEADERS)
 # Not loaded: it has every type of the contract in its BTF.
 $(CONTRACT): bpf/contract.c $(HEADERS)
 	$(COMPILE_BPF)
+
+# What `run` starts a command with; it is needed before there is a process to load anything into, so it is C.
+$(CONFINE): $(wildcard src/run/confine/*.[ch])
+	@compiler=$$(command -v clang || command -v cc) || { echo "Cannot find clang or cc: run \`sudo make setup\`." >&2; exit 1; }; \
+	mkdir -p dist; set -x; "$$compiler" -std=gnu11 -O2 -Wall -Wextra -Werror $(filter %.c,$^) -o $@
+	@$(HAND_OVER) dist
 
 # One CommonJS file, with nothing loaded lazily by import(): node starts it with 3 MB less than ES modules, and
 # takes it from a cache of compiled code. koffi's native addon lies beside it, so dist needs no node_modules.
@@ -75,7 +82,7 @@ lint: types $(OBJECT) $(CONTRACT)
 	node build/tools/import-check.js src
 	node build/tools/abi-check.js $(CONTRACT) bpf/contract.h
 
-check: lint $(BUNDLE)
+check: lint $(BUNDLE) $(CONFINE)
 	scripts/run-tests.sh pure
 
 need-root:
@@ -100,6 +107,7 @@ install: all
 	install -d $(LIB) $(DESTDIR)/etc/l7egg
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
 	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 755 $(CONFINE) $(LIB)
 	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
 	@sync $(LIB)/*
 	install -d $(MAN8)

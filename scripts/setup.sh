@@ -26,6 +26,7 @@ build() {
 	need libbpf-dev /usr/include/bpf/bpf_helpers.h
 	need libbpf1 /usr/lib/*/libbpf.so.1 /usr/lib/libbpf.so.1
 	need linux-libc-dev /usr/include/linux/bpf.h
+	need libc6-dev /usr/include/stdlib.h
 	need iproute2 tc
 }
 
@@ -48,6 +49,7 @@ tests() {
 	need bpftool bpftool
 	need systemd-container systemd-nspawn
 	need systemd /lib/systemd/systemd
+	need python3 /usr/bin/python3
 }
 
 [ $# -gt 0 ] || fail 'say what for: build, demo, test.'

@@ -12,6 +12,7 @@ const FIRST_FLOOR = [
   'netlink',
   'control',
   'metrics',
+  'run',
 ];
 
 /** What a room may import besides itself: rooms, or one file of a room. A file right in src/ is a room. */
@@ -26,6 +27,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['netlink', [...LEAVES, 'libbpf']],
   ['control', LEAVES],
   ['metrics', LEAVES],
+  ['run', [...LEAVES, 'libbpf', 'policy']],
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
   ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],

@@ -36,6 +36,7 @@ describe('checkImports allows', () => {
     ['netlink/watch.ts', "import { errnoName } from '../libbpf/errno.ts';"],
     ['libbpf/symbols.ts', "import koffi from 'koffi';"],
     ['datapath/attach.ts', "import { parsePrefix } from '../policy/prefix.ts';"],
+    ['run/own-cgroup.ts', "import { errnoName } from '../libbpf/errno.ts';"],
     ['enforcer/start.ts', "import { attach } from '../datapath/attach.ts';"],
     ['main.ts', "const { start } = await import('./enforcer/start.ts');"],
   ];
