@@ -77,7 +77,7 @@ for (const [kernel, landlockAbi] of [
         [
           ['[#$] ', `${words}\n`],
           ['ready', CTRL_Z],
-          ['Stopped', 'fg\n'],
+          ['Stopped.*\\n.*[#$] ', 'fg\n'],
           ['fg\\s+.*rea', 'typed\n'],
           ['line: typed', ''],
           ['[#$] ', 'exit 6\n'],
@@ -90,7 +90,7 @@ for (const [kernel, landlockAbi] of [
       const output = onTerminal(confinedArgv(['bash', '--norc', '--noprofile', '-i'], options), [
         ['[#$] ', `sh -c 'echo rea"dy"; read -r line; echo "line: $line"'\n`],
         ['ready', CTRL_Z],
-        ['Stopped', 'fg\n'],
+        ['Stopped.*\\n.*[#$] ', 'fg\n'],
         ['fg\\s+.*rea', 'typed\n'],
         ['line: typed', ''],
         ['[#$] ', 'exit 7\n'],
@@ -110,7 +110,7 @@ test('a command that stops itself is a stopped job of the shell', () => {
     [
       ['[#$] ', `${words}\n`],
       ['ready', ''],
-      ['Stopped', 'fg\n'],
+      ['Stopped.*\\n.*[#$] ', 'fg\n'],
       ['woke', ''],
       ['[#$] ', 'exit 6\n'],
     ],
