@@ -131,7 +131,8 @@ export class Policies implements Disposable {
   shape(): void {
     const { shaper, listener } = this.#context;
     try {
-      shaper.apply(this.#current.subjects, this.#shapedOn(this.#current.subjects));
+      const { subjects, placed } = this.#current;
+      shaper.apply(subjects, this.#shapedOn(subjects), placed);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
       listener.remark(`rates are not kept everywhere: ${thrown.message}`);
@@ -213,6 +214,7 @@ export class Policies implements Disposable {
       priority: shaper.priorityOf(placed.policyId),
     });
     this.#current = { ...this.#current, placed: all };
+    if (placed.ownsNetns) this.shape();
     this.record();
   }
 
@@ -220,6 +222,7 @@ export class Policies implements Disposable {
     const { context } = this.#context;
     detachSubject(context.state, context.pins, id);
     this.#current = { ...this.#current, placed: this.#current.placed.filter((each) => each.id !== id) };
+    if (this.#context.shaper.classes.length > 0) this.shape();
     this.record();
   }
 

@@ -194,7 +194,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       pinState(state, pins);
     }
     run.writePid();
-    shaper.apply(numbered, shapedInterfaces(options, present));
+    shaper.apply(numbered, shapedInterfaces(options, present), placed);
     run.prepareRecord({
       version: 2,
       instance: options.instance,

@@ -9,6 +9,7 @@ import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
 import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import { netnsInode } from './netns.ts';
 import type { RecordedCgroup } from './run-dir.ts';
 
 /** A subject's policy with the number by which the kernel knows it. */
@@ -19,6 +20,7 @@ export interface PlacedSubject extends CgroupPlace {
   readonly policyId: number;
   /** Answers teach only in this network namespace. */
   readonly netnsCookie: bigint;
+  readonly netnsInode: number;
   /** The namespace is the subject's alone. */
   readonly ownsNetns: boolean;
 }
@@ -98,7 +100,7 @@ export function placeSubjects(
             `subjects "${other}" and "${text}" are the same cgroup "${place.path}": one policy for a cgroup is legal`,
           );
         named.set(place.id, text);
-        return [{ ...place, policyId, netnsCookie, ownsNetns: false }];
+        return [{ ...place, policyId, netnsCookie, netnsInode: netnsInode(), ownsNetns: false }];
       }
       default:
         return []; // all behind an interface, or containers, which are found as they come
@@ -122,10 +124,10 @@ export function recordedContainers(
   );
   return cgroups
     .filter(({ policyId }) => ids.has(policyId))
-    .flatMap(({ policyId, path, id, netnsCookie, ownsNetns }) => {
+    .flatMap(({ policyId, path, id, netnsCookie, netnsInode: inode, ownsNetns }) => {
       const place = existsSync(path) ? placeAt(path, `cgroup "${path}"`) : undefined;
       if (place?.id !== BigInt(id)) return []; // the container has ended
-      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), ownsNetns }];
+      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), netnsInode: inode, ownsNetns }];
     });
 }
 
