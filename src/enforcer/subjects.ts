@@ -8,7 +8,7 @@ import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subj
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
-import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import { type CgroupPlace, findPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
 import { netnsInode } from './netns.ts';
 import type { RecordedCgroup } from './run-dir.ts';
 
@@ -71,7 +71,7 @@ export function knownSubjects(
   const renamed = policies
     .filter(({ subject }) => !had.has(subjectText(subject)))
     .flatMap(({ subject }) => {
-      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n);
+      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n, () => true);
       const found = placed && free.get(placed.id);
       if (found) free.delete(placed.id);
       return found ? [{ subject: subjectText(subject), policyId: found.policyId }] : [];
@@ -86,6 +86,7 @@ export function knownSubjects(
 export function placeSubjects(
   numbered: readonly Pick<NumberedSubject, 'subject' | 'policyId'>[],
   netnsCookie: bigint,
+  mayBeAbsent: (subject: Subject) => boolean = () => false,
 ): PlacedSubject[] {
   const named = new Map<bigint, string>();
   const placed = numbered.flatMap(({ subject, policyId }) => {
@@ -93,7 +94,8 @@ export function placeSubjects(
       case 'cgroup':
       case 'unit':
       case 'pid': {
-        const place = placeOfSubject(subject);
+        const place = mayBeAbsent(subject) ? findPlace(subject) : placeOfSubject(subject);
+        if (!place) return [];
         const [text, other] = [subjectText(subject), named.get(place.id)];
         if (other !== undefined)
           throw new UsageError(
