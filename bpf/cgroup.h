@@ -194,6 +194,22 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	return judge_packet(skb, s, socket) ? CGROUP_PASS : drop_unless_audit(skb, s);
 }
 
+/* A subject's connection that ends: its last packets may be the kernel's own, of no process and so of no subject,
+ * and the policy of the host is not to refuse them where it is in force.
+ */
+static __always_inline void leave_rest_to_host(struct scratch *s)
+{
+	void *inner = policy_map(&policies, s->slot);
+	__u32 host = HOST_POLICY;
+	struct flow_key key;
+
+	if (s->pkt.is_later_fragment || !is_tcp(&s->pkt) || !(s->pkt.tcp_flags & TCP_FIN) ||
+	    !inner || !bpf_map_lookup_elem(inner, &host))
+		return;
+	set_flow_key(&key, &s->pkt, HOST_POLICY);
+	enter_inbound(&inbound, &key);
+}
+
 static __always_inline int leave_subject(struct __sk_buff *skb)
 {
 	struct subject *subject = bpf_get_local_storage(&subjects, 0);
@@ -207,6 +223,8 @@ static __always_inline int leave_subject(struct __sk_buff *skb)
 	if (!c || !s) /* fail closed: nothing to judge by */
 		return CGROUP_DROP;
 	verdict = judge_subject_packet(skb, s, c, subject);
+	if (verdict == CGROUP_PASS)
+		leave_rest_to_host(s);
 	give_scratch_back(s);
 	if (subject->priority)
 		skb->priority = subject->priority;
