@@ -32,6 +32,11 @@ static __always_inline int is_loopback(const struct addr *addr)
 	return addr->halves_be[0] == 0 && addr->halves_be[1] == bpf_cpu_to_be64(1);
 }
 
+static __always_inline int is_own_address(const struct addr *addr)
+{
+	return is_loopback(addr) || bpf_map_lookup_elem(&own_addresses, addr);
+}
+
 static __always_inline struct bpf_sock *full_socket(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -74,7 +79,7 @@ static __always_inline int is_of_subject(struct bpf_sock *sk, struct subject *su
 }
 
 /* Nobody on this host has the other end of the TCP packet any more, or has it yet: the kernel answers that by
- * itself, and what the packet carries reaches no process.
+ * itself, and what the packet carries reaches no process. A first one only where no transparent proxy takes it.
  */
 static __always_inline int is_at_dead_end(struct __sk_buff *skb, struct packet *pkt,
 					  struct bpf_sock_tuple *tuple, __u32 size)
@@ -83,7 +88,8 @@ static __always_inline int is_at_dead_end(struct __sk_buff *skb, struct packet *
 	int state;
 
 	if (!sk)
-		return !is_first_tcp(pkt) || pkt->payload_offset == pkt->l3_end;
+		return !is_first_tcp(pkt) || (pkt->payload_offset == pkt->l3_end &&
+					      is_own_address(&pkt->destination));
 	state = sk->state;
 	bpf_sk_release(sk);
 	return state == TCP_TIME_WAIT_STATE && !is_first_tcp(pkt);
@@ -289,13 +295,6 @@ static __always_inline void set_called(struct scratch *s, struct bpf_sock_addr *
 		set_ipv4(&pkt->source, 0); /* none is chosen yet */
 }
 
-/* Whether the called address is this host's, where the packet shows who listens. */
-static __always_inline int is_local_call(struct scratch *s)
-{
-	return is_loopback(&s->pkt.destination) ||
-	       bpf_map_lookup_elem(&own_addresses, &s->pkt.destination);
-}
-
 /* Somebody else's server on this host: the caller learns at once, as of any other. */
 static __always_inline int is_foreign_server(struct scratch *s, struct bpf_sock_addr *ctx)
 {
@@ -327,7 +326,7 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, struct scratch 
 	s->asks_home = netns_cookie == subject->netns_cookie;
 	if (goes_to_resolver(s, c))
 		return CGROUP_PASS; /* by the names in it */
-	if (is_local_call(s)) {
+	if (is_own_address(&s->pkt.destination)) { /* the packet shows who listens */
 		if (subject->flags & SUBJECT_OWN_NETNS && s->asks_home)
 			return CGROUP_PASS;
 		if (!is_foreign_server(s, ctx))
