@@ -154,6 +154,12 @@ static __always_inline int poses_as_resolver(struct scratch *s, struct control *
 	return !serves;
 }
 
+/* A subject is judged while its policy is in the slot in force: at a swap it comes and goes together with all else. */
+static __always_inline int is_in_force(struct scratch *s)
+{
+	return find_policy(s->slot, s->policy) != NULL;
+}
+
 static __always_inline int drop_unless_audit(struct __sk_buff *skb, struct scratch *s)
 {
 	note_sender(skb, s);
@@ -168,8 +174,7 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 {
 	int parsed, socket, to_resolver;
 
-	begin(s, c, subject->policy);
-	parsed = parse_packet(skb, s, 0);
+	parsed = parse_packet(skb, s->area, 0);
 	if (parsed != PARSED_OK) {
 		note_unparsed(s, parsed);
 		return drop_unless_audit(skb, s);
@@ -185,7 +190,7 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	if (passes_by_socket(s, socket) || is_link_upkeep(skb, s))
 		return CGROUP_PASS;
 	if (to_resolver) {
-		if (judge_query(skb, s) == QUERY_PASS)
+		if (judge_query(skb, s->area) == QUERY_PASS)
 			return CGROUP_PASS;
 		count(COUNT_REFUSED);
 		return CGROUP_DROP;
@@ -194,7 +199,7 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 		return CGROUP_PASS;
 	if (is_among_own(skb, s, subject)) {
 		if (socket == SOCKET_OTHER)
-			keep_with_socket(skb, s, 1);
+			keep_with_socket(skb, s->area, 1);
 		return CGROUP_PASS;
 	}
 	return judge_packet(skb, s, socket) ? CGROUP_PASS : drop_unless_audit(skb, s);
@@ -221,16 +226,19 @@ static __always_inline int leave_subject(struct __sk_buff *skb)
 	struct subject *subject = bpf_get_local_storage(&subjects, 0);
 	struct control *c = get_control();
 	struct scratch *s;
-	int verdict;
+	int verdict = CGROUP_PASS;
 
 	if (!subject->policy) /* attached, not in force yet */
 		return CGROUP_PASS;
 	s = take_scratch();
 	if (!c || !s) /* fail closed: nothing to judge by */
 		return CGROUP_DROP;
-	verdict = judge_subject_packet(skb, s, c, subject);
-	if (verdict == CGROUP_PASS)
-		leave_rest_to_host(s);
+	begin(s, c, subject->policy);
+	if (is_in_force(s)) {
+		verdict = judge_subject_packet(skb, s, c, subject);
+		if (verdict == CGROUP_PASS)
+			leave_rest_to_host(s);
+	}
 	give_scratch_back(s);
 	if (subject->priority)
 		skb->priority = subject->priority;
@@ -251,7 +259,7 @@ static __always_inline int enter_subject(struct __sk_buff *skb)
 	if (!s)
 		return CGROUP_PASS;
 	begin(s, c, subject->policy);
-	if (parse_packet(skb, s, 0) == PARSED_OK) {
+	if (is_in_force(s) && parse_packet(skb, s->area, 0) == PARSED_OK) {
 		s->asks_home = is_in_netns(skb, subject);
 		tracks = !(policy_flags(s->slot, s->policy) & POLICY_NO_INBOUND);
 		take_arrival(skb, s, c, 1, tracks);
@@ -320,6 +328,8 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, struct scratch 
 				      int family)
 {
 	begin(s, c, subject->policy);
+	if (!is_in_force(s))
+		return CGROUP_PASS;
 	set_called(s, ctx, family);
 	s->ifindex = 0;
 	s->socket_cookie = bpf_get_socket_cookie(ctx);
@@ -332,7 +342,7 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, struct scratch 
 		if (!is_foreign_server(s, ctx))
 			return CGROUP_PASS;
 	}
-	judge_rules(s);
+	judge_rules(s->area);
 	if (s->result.verdict != VERDICT_DENY)
 		return CGROUP_PASS;
 	return tell_denial(s) ? CGROUP_DROP : CGROUP_PASS;

@@ -5,6 +5,7 @@ import { escapeControl } from '../flow/escape.ts';
 import { type Decision, decide } from '../policy/decide.ts';
 import { type Subject, subjectText } from '../policy/subject.ts';
 import type { Target } from '../policy/target.ts';
+import { anyOf } from '../wording.ts';
 import type { CheckOptions } from './flags.ts';
 import { mentionOthers } from './others.ts';
 
@@ -13,8 +14,8 @@ import { mentionOthers } from './others.ts';
  * 0 allowed or valid, 1 not allowed, 3 nothing in force. Throws UsageError.
  */
 export async function runCheck(options: CheckOptions): Promise<number> {
-  const { target } = options;
-  if (options.source.files.length > 0) return await checkFiles(options, target);
+  const { target, source } = options;
+  if (source.files.length > 0 || source.presets.length > 0) return await checkFiles(options, target);
   if (!target) throw new UsageError('check needs a target');
   const answer = await checkTarget(options.instance, target, options.subject);
   if (!answer) {
@@ -32,7 +33,7 @@ async function checkFiles(options: CheckOptions, target: Target | undefined): Pr
   for (const remark of remarks) process.stderr.write(`${remark}\n`);
   if (!target) {
     const subjects = policies.map(
-      ({ subject, policy }) => `${subjectText(subject)}: ${policy.rules.length} rules, dns ${policy.dns}`,
+      ({ subject, policy }) => `${subjectText(subject)}: ${counted(policy.rules.length)}, dns ${policy.dns}`,
     );
     const open = unrestricted.map((subject) => `${subjectText(subject)}: egress is not restricted`);
     process.stdout.write(`valid\n${[...subjects, ...open].map((line) => `  ${line}\n`).join('')}`);
@@ -48,6 +49,10 @@ async function checkFiles(options: CheckOptions, target: Target | undefined): Pr
   return tell(options, { verdict: 'allow', because, considered: [] });
 }
 
+function counted(rules: number): string {
+  return rules === 1 ? '1 rule' : `${rules} rules`;
+}
+
 /** The one that is asked for; else the host's, or the only one. Throws UsageError. */
 function choose<Each extends { readonly subject: Subject }>(
   all: readonly Each[],
@@ -59,8 +64,8 @@ function choose<Each extends { readonly subject: Subject }>(
   if (found) return found;
   throw new UsageError(
     asked
-      ? `-subject "${wanted}" has no policy: ${names.join(', ')} is legal`
-      : `there are policies of several subjects: say which with -subject, ${names.join(', ')} is legal`,
+      ? `-subject "${wanted}" has no policy: ${anyOf(names)} is legal`
+      : `there are policies of several subjects: say which with -subject, ${anyOf(names)} is legal`,
   );
 }
 

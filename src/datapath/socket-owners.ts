@@ -3,19 +3,13 @@ import { visitSockets } from '../libbpf/other-sockets.ts';
 import { LAYOUT, LIMITS } from './layout.ts';
 import type { MapSource } from './state.ts';
 import { placeOf, writeStruct } from './struct.ts';
-
-/** A subject, as far as its sockets are concerned; see `SubjectCgroup`. */
-interface Claim {
-  readonly path: string;
-  readonly policyId: number;
-  readonly nesting: number;
-}
+import type { SubjectCgroup } from './subject-cgroup.ts';
 
 /**
  * Notes whose the sockets are that the processes of a subject have already. Those made from now on are noted when they
  * are made. A socket that we may not look at stays unknown: to call it on this host is refused.
  */
-export function claimSockets(maps: MapSource, { path, policyId, nesting }: Claim): void {
+export function claimSockets(maps: MapSource, { path, policyId, nesting }: SubjectCgroup): void {
   const owners = maps.map('socket_owners');
   const [at] = placeOf('socket_owner', 'policies');
   for (const pid of processesBelow(path)) {

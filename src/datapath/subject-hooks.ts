@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { UsageError } from '../errors.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
@@ -6,25 +7,7 @@ import { claimSockets } from './socket-owners.ts';
 import type { DatapathState, MapSource } from './state.ts';
 import { ONLY } from './state.ts';
 import { encodeStruct, placeOf } from './struct.ts';
-
-/** A cgroup whose processes are judged by a policy of their own. */
-export interface SubjectCgroup {
-  readonly policyId: number;
-  /** Its directory below a cgroup2 mount. */
-  readonly path: string;
-  /** The inode of the directory. */
-  readonly id: bigint;
-  /** How deep it lies below the root of the tree, which is 0. */
-  readonly level: number;
-  /** How many other subjects' cgroups it lies in. */
-  readonly nesting: number;
-  /** Answers teach only in this network namespace. */
-  readonly netnsCookie: bigint;
-  /** The namespace is the subject's alone, so its loopback is not judged. */
-  readonly ownsNetns: boolean;
-  /** What its packets are marked with for the queue of the interface (skb->priority); 0 = they are left as they are. */
-  readonly priority: number;
-}
+import type { SubjectCgroup } from './subject-cgroup.ts';
 
 /**
  * In the order of attaching: the first makes the kernel's place for `struct subject`, which is filled before any
@@ -45,6 +28,7 @@ export const SUBJECT_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => pr
 
 /**
  * Puts the policy of a subject in force on its cgroup, and pins that; what is pinned already is replaced with no gap.
+ * The cgroup is judged from the moment on at which a policy of that number is in the slot in force.
  * Throws SystemError, with nothing of it left when it was not in force before.
  */
 export function attachSubject(state: DatapathState, pins: Pins, subject: SubjectCgroup): void {
@@ -104,20 +88,26 @@ function isOn(link: BpfLink, cgroupId: bigint): boolean {
   return info.kind === 'cgroup' && info.cgroupId === cgroupId;
 }
 
-/** Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be. */
+/**
+ * Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be.
+ * Throws UsageError for too many depths.
+ */
 export function setSubjectLevels(state: MapSource, levels: readonly number[]): void {
   const control = state.map('control').get(ONLY);
   if (!control) throw new RangeError('no control entry');
   const [at, size] = placeOf('control', 'subject_levels');
   const unique = [...new Set(levels)];
   if (unique.length > size) {
-    throw new RangeError(`subjects are at ${unique.length} depths of the tree of cgroups: ${size} are legal`);
+    throw new UsageError(
+      `subjects are at ${unique.length} different depths of the tree of cgroups: at most ${size} are legal`,
+    );
   }
   for (let index = 0; index < size; index++) control.writeUInt8(unique[index] ?? 0, at + index);
   state.map('control').set(ONLY, control);
 }
 
-function setSubject(
+/** Says what the hooks on a subject's cgroup go by; the first of them has to be there. Throws SystemError. */
+export function setSubject(
   state: DatapathState,
   { id, policyId, level, nesting, netnsCookie, ownsNetns, priority }: SubjectCgroup,
 ): void {

@@ -4,11 +4,18 @@ import { fileURLToPath } from 'node:url';
 import { attachKind } from '../datapath/attach.ts';
 import { compilePolicies, HOST_POLICY, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
-import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
+import { type OwnAddress, setOwnAddresses, setTrusted } from '../datapath/host-facts.ts';
 import { findLearned } from '../datapath/learned.ts';
 import { readShares, sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
-import { activeEpoch, FIRST_SLOT, idleSlot, nextEpoch, switchSlot } from '../datapath/policy-slot.ts';
+import {
+  activeEpoch,
+  addRuleStates,
+  FIRST_SLOT,
+  idleSlot,
+  nextEpoch,
+  switchSlot,
+} from '../datapath/policy-slot.ts';
 import {
   createPolicyMaps,
   type DatapathState,
@@ -45,15 +52,22 @@ import {
 import { refuseLockout } from './lockout.ts';
 import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
+import { recordPolicies } from './policies-in-force.ts';
 import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
 import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
 import { removeClasses, Shaper, shapedInterfaces } from './shaper.ts';
-import { attachSubjects, numberSubjects, placeSubjects } from './subjects.ts';
-import { recordPolicies } from './swap.ts';
+import {
+  attachSubjects,
+  knownSubjects,
+  numberSubjects,
+  placeSubjects,
+  recordedContainers,
+} from './subjects.ts';
 import { takeDown } from './takedown.ts';
+import { Trust } from './trust.ts';
 
 /** The BPF object lies beside the bundle. */
 const OBJECT_PATH = fileURLToPath(new URL('l7egg.bpf.o', import.meta.url));
@@ -142,10 +156,14 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   const record = adopts ? run.settleRecord(activeEpoch(kept)) : undefined;
   const { numbered, nextPolicyId } = numberSubjects(
     options.policies,
-    record?.policies ?? [],
+    knownSubjects(
+      record?.policies ?? [],
+      (record?.cgroups ?? []).map(({ policyId, id }) => ({ policyId, id: BigInt(id) })),
+      options.policies,
+    ),
     record?.nextPolicyId,
   );
-  const placed = placeSubjects(numbered);
+  const placed = [...placeSubjects(numbered, cookie), ...recordedContainers(numbered, record?.cgroups ?? [])];
   const ids: RuleIds = {
     known: new Map(record?.rules.map(({ policyId, canonical, id }) => [ruleKey(policyId, canonical), id])),
     next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
@@ -166,6 +184,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     await refuseLockout(host.policy, resolvers, (addr) => leasedRules(state, byId, addr));
   }
 
+  const trust = new Trust(resolvers);
   const shaper = new Shaper(record?.classes ?? [], options.force);
   const kind = attachKind();
   const context: HookContext = { state, pins, run, netns, kind };
@@ -189,18 +208,15 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       classes: shaper.classes,
       resolvers: resolvers.map(formatResolver),
     });
-    setResolvers(
-      state,
-      resolvers,
-      numbered.map(({ policyId }) => policyId),
-    );
+    setTrusted(state, trust.by(numbered.map(({ policyId }) => policyId)));
     setOwnAddresses(state, ownAddresses());
-    await switchSlot(state, compiled);
+    await addRuleStates(state, compiled.rules);
+    switchSlot(state, compiled);
     run.commitRecord();
     if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
       if (plan.length > 0) seedInbound(state, bootTimeNs());
-      attachSubjects(state, pins, placed, cookie, (policyId) => shaper.priorityOf(policyId));
+      attachSubjects(state, pins, placed, (policyId) => shaper.priorityOf(policyId));
       markReady(state);
     });
     dropOthers(context, present);
@@ -217,6 +233,8 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     context,
     policies,
     shaper,
+    trust,
+    objectPath,
     resolvers,
     plan,
     present,

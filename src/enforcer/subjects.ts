@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { NumberedPolicy } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import { LIMITS } from '../datapath/layout.ts';
@@ -6,8 +7,9 @@ import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { subjectText } from '../policy/subject.ts';
-import { type CgroupPlace, placeOfSubject } from './cgroup-place.ts';
+import { isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import type { RecordedCgroup } from './run-dir.ts';
 
 /** A subject's policy with the number by which the kernel knows it. */
 export interface NumberedSubject extends NumberedPolicy, SubjectPolicy {}
@@ -15,6 +17,10 @@ export interface NumberedSubject extends NumberedPolicy, SubjectPolicy {}
 /** A cgroup that a subject's policy is for. */
 export interface PlacedSubject extends CgroupPlace {
   readonly policyId: number;
+  /** Answers teach only in this network namespace. */
+  readonly netnsCookie: bigint;
+  /** The namespace is the subject's alone. */
+  readonly ownsNetns: boolean;
 }
 
 /** The policy ids that the first subject besides the host gets. */
@@ -44,10 +50,41 @@ export function numberSubjects(
 }
 
 /**
+ * The numbers of subjects before a change. A cgroup that goes by another name now keeps its number, and with it its
+ * flows: it is judged all the time. Throws UsageError for a subject that is not there.
+ */
+export function knownSubjects(
+  before: readonly { readonly subject: Subject | string; readonly policyId: number }[],
+  cgroups: readonly { readonly policyId: number; readonly id: bigint }[],
+  policies: readonly SubjectPolicy[],
+): { subject: string; policyId: number }[] {
+  const known = before.map(({ subject, policyId }) => ({
+    subject: typeof subject === 'string' ? subject : subjectText(subject),
+    policyId,
+  }));
+  const texts = new Set(policies.map(({ subject }) => subjectText(subject)));
+  const gone = new Set(known.filter(({ subject }) => !texts.has(subject)).map(({ policyId }) => policyId));
+  const free = new Map(cgroups.filter(({ policyId }) => gone.has(policyId)).map((each) => [each.id, each]));
+  const had = new Set(known.map(({ subject }) => subject));
+  const renamed = policies
+    .filter(({ subject }) => !had.has(subjectText(subject)))
+    .flatMap(({ subject }) => {
+      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n);
+      const found = placed && free.get(placed.id);
+      if (found) free.delete(placed.id);
+      return found ? [{ subject: subjectText(subject), policyId: found.policyId }] : [];
+    });
+  return [...known, ...renamed];
+}
+
+/**
  * The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there, when two
  * are the same cgroup, and when they are at more depths of the tree than programs of interfaces look at.
  */
-export function placeSubjects(numbered: readonly NumberedSubject[]): PlacedSubject[] {
+export function placeSubjects(
+  numbered: readonly Pick<NumberedSubject, 'subject' | 'policyId'>[],
+  netnsCookie: bigint,
+): PlacedSubject[] {
   const named = new Map<bigint, string>();
   const placed = numbered.flatMap(({ subject, policyId }) => {
     switch (subject.kind) {
@@ -61,18 +98,40 @@ export function placeSubjects(numbered: readonly NumberedSubject[]): PlacedSubje
             `subjects "${other}" and "${text}" are the same cgroup "${place.path}": one policy for a cgroup is legal`,
           );
         named.set(place.id, text);
-        return [{ ...place, policyId }];
+        return [{ ...place, policyId, netnsCookie, ownsNetns: false }];
       }
       default:
         return []; // all behind an interface, or containers, which are found as they come
     }
   });
   const levels = [...new Set(placed.map(({ level }) => level))].sort((a, b) => a - b);
-  if (levels.length > LIMITS.MAX_NESTING)
+  if (levels.length > LIMITS.MAX_LEVELS)
     throw new UsageError(
-      `subjects are at ${levels.length} depths of the tree of cgroups, ${levels.join(', ')}: ${LIMITS.MAX_NESTING} are legal`,
+      `subjects are at ${levels.length} depths of the tree of cgroups, ${levels.join(', ')}: ${LIMITS.MAX_LEVELS} are legal`,
     );
   return placed;
+}
+
+/** Cgroups of containers that an earlier run of this instance was in force on, as far as they are still there. */
+export function recordedContainers(
+  numbered: readonly NumberedSubject[],
+  cgroups: readonly RecordedCgroup[],
+): PlacedSubject[] {
+  const ids = new Set(
+    numbered.filter(({ subject }) => isContainerSubject(subject)).map(({ policyId }) => policyId),
+  );
+  return cgroups
+    .filter(({ policyId }) => ids.has(policyId))
+    .flatMap(({ policyId, path, id, netnsCookie, ownsNetns }) => {
+      const place = existsSync(path) ? placeAt(path, `cgroup "${path}"`) : undefined;
+      if (place?.id !== BigInt(id)) return []; // the container has ended
+      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), ownsNetns }];
+    });
+}
+
+/** In how many of the others' cgroups one lies. */
+export function nestingOf({ path }: PlacedSubject, all: readonly PlacedSubject[]): number {
+  return all.filter((each) => path.startsWith(`${each.path}/`)).length;
 }
 
 /** Puts policies in force on these cgroups and takes them off all others. Throws SystemError. */
@@ -80,7 +139,6 @@ export function attachSubjects(
   state: DatapathState,
   pins: Pins,
   placed: readonly PlacedSubject[],
-  netnsCookie: bigint,
   priorityOf: (policyId: number) => number,
 ): void {
   setSubjectLevels(
@@ -90,9 +148,7 @@ export function attachSubjects(
   for (const each of placed) {
     attachSubject(state, pins, {
       ...each,
-      nesting: placed.filter(({ path }) => each.path.startsWith(`${path}/`)).length,
-      netnsCookie,
-      ownsNetns: false,
+      nesting: nestingOf(each, placed),
       priority: priorityOf(each.policyId),
     });
   }

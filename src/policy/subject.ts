@@ -15,7 +15,16 @@ export type Subject =
   /** Every container that has the label. */
   | { readonly kind: 'label'; readonly key: string; readonly value: string };
 
-const LEGAL = 'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
+/** A subject that speaks of containers, which come and go. */
+export type ContainerSubject = Subject & { readonly kind: 'container' | 'label' };
+
+export function isContainerSubject(subject: Subject): subject is ContainerSubject {
+  return subject.kind === 'container' || subject.kind === 'label';
+}
+
+/** What texts of subjects are legal, for errors. */
+export const LEGAL_SUBJECT =
+  'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
 
 /** Parses the text of a subject: `host`, `cgroup:/system.slice`, `unit:unbound.service`. Throws UsageError. */
 export function parseSubject(text: string): Subject {
@@ -33,7 +42,7 @@ export function parseSubject(text: string): Subject {
     case 'label':
       return parseLabel(rest);
     default:
-      throw new UsageError(`subject "${text}" is not known: ${LEGAL}`);
+      throw new UsageError(`subject "${text}" is not known: ${LEGAL_SUBJECT}`);
   }
 }
 

@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { findCgroup2 } from '../../src/enforcer/process-hooks.ts';
+import { needCgroup2 } from '../../src/libbpf/cgroup2.ts';
 import type { RunOptions, RunResult } from './command.ts';
 import type { Namespace } from './namespace.ts';
 import type { Process } from './process.ts';
@@ -22,9 +22,7 @@ let created = 0;
 
 /** Where cgroup2 is mounted; throws where it is not. */
 export function cgroupRoot(): string {
-  const mount = findCgroup2(readFileSync('/proc/self/mounts', 'utf8'));
-  if (mount === undefined) throw new Error('Cannot find a cgroup2 mount');
-  return mount;
+  return needCgroup2();
 }
 
 /**

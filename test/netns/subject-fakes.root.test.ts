@@ -131,12 +131,9 @@ describe('fake resolvers', () => {
 
   test('a subject that is to serve DNS may answer, when it takes calls on that port', async (context) => {
     await lab.judge(context, [lab.a], [...ALLOW, `-resolver=${OTHER_STUB}`, '-inbound=53']);
-    const forwarder = lab.a.spawn('socat', [
-      '-T5',
-      `UDP4-LISTEN:53,bind=${OTHER_STUB},reuseaddr,fork`,
-      'PIPE',
-    ]);
-    await untilListening(lab.host, forwarder, ['udp'], 53);
+    const words = ['-d', '-d', '-T5', `UDP4-LISTEN:53,bind=${OTHER_STUB},reuseaddr,fork`, 'PIPE'];
+    const forwarder = lab.a.spawn('socat', words);
+    await forwarder.waitForLine(/listening on/, 5_000);
     assert.equal(await lab.came(lab.b, 'udp4', OTHER_STUB, '53'), 'ok', forwarder.tail());
     await forwarder.stop();
   });

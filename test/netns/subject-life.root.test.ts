@@ -203,7 +203,7 @@ describe('an enforcer of subjects', () => {
     const own = lab.a.directory;
     for (const [cgroups, wanted] of [
       [['/no-such-cgroup'], /cgroup "\/no-such-cgroup" is not there/],
-      [['unit:no-such-unit.service'], /unit "no-such-unit.service" is not there/],
+      [['unit:no-such-unit.service'], /unit "no-such-unit.service" has no cgroup/],
       [['pid:9999999'], /process 9999999 is not there/],
       [['/'], /"\/" is the root of all cgroups/],
       [[lab.a.path, own], /are the same cgroup/],

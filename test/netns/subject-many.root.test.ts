@@ -97,10 +97,10 @@ describe('several subjects', () => {
     assert.equal(await lab.came(lab.b, 'tcp4', NO, '80'), 'ok', 'who is no subject');
   });
 
-  test('at four depths of the tree, beside the host; five are an error that counts them', async (context) => {
+  test('at eight depths of the tree, beside the host; nine are an error that counts them', async (context) => {
     let at: Cgroup = lab.a;
     // Siblings, not one in the other: each policy alone decides.
-    const deep = Array.from({ length: 5 }, (_, depth) => {
+    const deep = Array.from({ length: 9 }, (_, depth) => {
       at = depth === 0 ? lab.a : at.below(`d${depth}`);
       return at.below('s');
     });
@@ -118,18 +118,18 @@ describe('several subjects', () => {
     assert.equal(failed.code, 2, failed.stderr);
     assert.match(
       failed.stderr,
-      /subjects are at 5 depths of the tree of cgroups, 2, 3, 4, 5, 6: 4 are legal/,
+      /subjects are at 9 depths of the tree of cgroups, 2, 3, 4, 5, 6, 7, 8, 9, 10: 8 are legal/,
     );
-    await lab.judgeBy(context, [host, ...documents.slice(0, 4)], BY_INTERFACE);
-    for (const [index, cgroup] of deep.slice(0, 4).entries()) {
+    await lab.judgeBy(context, [host, ...documents.slice(0, 8)], BY_INTERFACE);
+    for (const [index, cgroup] of deep.slice(0, 8).entries()) {
       assert.equal(await lab.came(cgroup, 'tcp4', webAddress(index + 1).v4, '80'), 'ok', `depth ${index}`);
       assert.equal(await lab.came(cgroup, 'tcp4', webAddress(index + 2).v4, '80'), 'EPERM', `depth ${index}`);
       assert.equal(await lab.came(cgroup, 'tcp4', '203.0.113.9', '80'), 'EPERM', 'what the host may');
     }
     assert.equal(await lab.came(lab.host, 'tcp4', '203.0.113.9', '80'), 'ok');
     assert.equal(await lab.came(lab.host, 'tcp4', webAddress(1).v4, '80'), 'ECONNREFUSED');
-    const fifth = deep[4] ?? lab.b;
-    assert.equal(await lab.came(fifth, 'tcp4', webAddress(5).v4, '80'), 'ECONNREFUSED', 'by the host');
+    const ninth = deep[8] ?? lab.b;
+    assert.equal(await lab.came(ninth, 'tcp4', webAddress(9).v4, '80'), 'ECONNREFUSED', 'by the host');
   });
 
   test('one in the other, four deep: all of them have to allow, and each learns by itself', async (context) => {
