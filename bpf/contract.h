@@ -143,6 +143,8 @@ struct policy {
 #define POLICY_NO_INBOUND 16 /* nobody outside is answered */
 #define INBOUND_RULES 0xffff0000
 
+#define HOST_POLICY 1 /* of all behind the interfaces that are controlled */
+
 /* ---- subjects: whom a policy is for, when not all behind an interface ---- */
 
 /* Kept by the kernel with each cgroup that our programs are attached to. */

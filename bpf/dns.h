@@ -31,8 +31,6 @@
 #define TYPE_HTTPS 65
 #define TYPE_CAA 257
 
-#define HOST_POLICY 1 /* of all behind an interface */
-
 static __always_inline int is_loopback(const struct addr *addr)
 {
 	if (is_ipv4(addr))

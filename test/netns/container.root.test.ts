@@ -198,7 +198,7 @@ describe('a container', () => {
     await second.waitForLine(/^enforcing.*adopted/, LIMIT_MS);
     daemon.end(namespace, 'kept');
     await until(
-      async () => !(await l7egg(host, 'status', `-instance=${first.instance}`)).stdout.includes('cgroup  '),
+      async () => !(await l7egg(host, 'status', `-instance=${first.instance}`)).stdout.includes('/kept'),
       { limitMs: LIMIT_MS, what: 'the end of the container to be known' },
     );
     second.kill('SIGTERM');

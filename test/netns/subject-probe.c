@@ -5,7 +5,7 @@
  *
  *   tcp4|tcp6|mptcp ADDRESS PORT         connect
  *   fastopen ADDRESS PORT                data with the SYN
- *   udp4|udp6 ADDRESS PORT               sendto, and wait for what comes back
+ *   udp4|udp6 ADDRESS PORT [HEX]         sendto, and wait for what comes back
  *   connected4|connected6 ADDRESS PORT   connect, send, and wait
  *   ping4|ping6 ADDRESS                  an echo by a datagram socket
  *   raw4|raw6 ADDRESS                    an echo by a raw socket
@@ -101,9 +101,21 @@ static int try_connect(int fd, int family)
 	return call(fd, target_of(family, arguments[0], arguments[1]));
 }
 
+static size_t bytes_of(const char *hex, unsigned char *bytes, size_t room)
+{
+	size_t length = 0;
+
+	while (length < room && sscanf(hex + 2 * length, "%2hhx", &bytes[length]) == 1)
+		length++;
+	return length;
+}
+
 static int try_send(int fd, int family)
 {
-	return say(fd, target_of(family, arguments[0], arguments[1]), "l7egg", 5);
+	unsigned char text[512];
+	size_t length = bytes_of(arguments[2] ? arguments[2] : "6c37656767", text, sizeof(text));
+
+	return say(fd, target_of(family, arguments[0], arguments[1]), text, length);
 }
 
 static int try_connected(int fd, int family)
