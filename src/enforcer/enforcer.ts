@@ -130,6 +130,11 @@ export class Enforcer {
     return this.#policies.current.subjects;
   }
 
+  /** Follows the cgroups of subjects: one that is made again under its path is judged as the one before. */
+  followCgroups(): void {
+    this.#policies.followCgroups();
+  }
+
   /** Controls the containers of subjects that run now, and from then on those that come. */
   followContainers(): Promise<void> {
     return this.#policies.followContainers();

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { setTrusted } from '../datapath/host-facts.ts';
 import { settleRecords } from '../datapath/lease-shares.ts';
 import { activeEpoch, applyDnsPorts, dropRuleStates, freeIdleSlot } from '../datapath/policy-slot.ts';
@@ -11,6 +12,7 @@ import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
+import { CgroupWatch } from './cgroup-watch.ts';
 import { ContainerSubjects } from './container-subjects.ts';
 import type { HookContext } from './hooks.ts';
 import type { EnforceOptions, Listener } from './options.ts';
@@ -42,6 +44,9 @@ export class Policies implements Disposable {
   readonly #subjectNames = new Map<number, string>();
   #current: PoliciesInForce;
   #containers: ContainerSubjects | undefined;
+  #cgroups: CgroupWatch | undefined;
+  /** Paths of cgroups that were judged and are gone. */
+  readonly #missing = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(context: PolicyContext, inForce: PoliciesInForce) {
@@ -94,8 +99,21 @@ export class Policies implements Disposable {
         if (!(thrown instanceof SystemError)) throw thrown;
         listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
       }
+      this.followCgroups();
       await this.followContainers();
       this.#containers?.rematch();
+    });
+  }
+
+  /** Follows the cgroups that subjects name by path or unit, as they go and come back. */
+  followCgroups(): void {
+    this.#cgroups?.close();
+    this.#cgroups = undefined;
+    const paths = this.#namedCgroups().map(({ path }) => path);
+    if (paths.length === 0) return;
+    this.#cgroups = new CgroupWatch(paths, () => {
+      if (this.#namedCgroups().some(({ path, id }) => inodeOf(path) !== id))
+        void this.#inTurn(async () => this.#matchCgroups());
     });
   }
 
@@ -155,6 +173,8 @@ export class Policies implements Disposable {
 
   /** Follows nobody any more; what is in force stays so. Idempotent. */
   close(): void {
+    this.#cgroups?.close();
+    this.#cgroups = undefined;
     this.#containers?.close();
   }
 
@@ -223,6 +243,43 @@ export class Policies implements Disposable {
     this.record();
   }
 
+  #namedCgroups(): readonly PlacedSubject[] {
+    const { subjects, placed } = this.#current;
+    const ids = new Set(
+      subjects
+        .filter(({ subject }) => subject.kind === 'cgroup' || subject.kind === 'unit')
+        .map(({ policyId }) => policyId),
+    );
+    return placed.filter(({ policyId }) => ids.has(policyId));
+  }
+
+  /* Another cgroup of the same path is judged by the same policy. Fails open, and says so, where it can't be. */
+  #matchCgroups(): void {
+    const { listener } = this.#context;
+    if (!this.#cgroups) return; // closed while this waited for its turn
+    for (const each of this.#namedCgroups()) {
+      const { path, id } = each;
+      const now = inodeOf(path);
+      if (now === id) continue;
+      if (now === undefined) {
+        if (!this.#missing.has(path))
+          listener.remark(`cgroup "${path}" is gone: it will be judged again when it returns`);
+        this.#missing.add(path);
+        continue;
+      }
+      try {
+        this.#place({ ...each, id: now });
+        this.#remove(id);
+        this.#missing.delete(path);
+        listener.remark(`cgroup "${path}" is there again: judged as before`);
+      } catch (thrown) {
+        // It may be gone once more.
+        if (!(thrown instanceof Error)) throw thrown;
+        listener.remark(`cgroup "${path}" is NOT judged: ${thrown.message}`);
+      }
+    }
+  }
+
   /* Places those that run and are not, and removes those that ended, of an earlier run too. */
   #matchContainers(): void {
     if (!this.#containers) return;
@@ -236,4 +293,8 @@ export class Policies implements Disposable {
     const placed = new Set(this.#current.placed.map(({ id, policyId }) => `${id} ${policyId}`));
     for (const each of live.values()) if (!placed.has(`${each.id} ${each.policyId}`)) this.#place(each);
   }
+}
+
+function inodeOf(path: string): bigint | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
