@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** For what no directory tells of, such as a cgroup whose parent comes with it. */
-const LOOK_MS = 2_000;
+const LOOK_MS = 1_000;
 
 /** Tells when a cgroup may have come or gone: the directories around them are watched, and looked at now and then. */
 export class CgroupWatch implements Disposable {
@@ -39,7 +39,9 @@ export class CgroupWatch implements Disposable {
 
   #watch(directory: string): void {
     try {
-      const watcher = watch(directory, () => this.#onChange());
+      const watcher = watch(directory, (kind) => {
+        if (kind === 'rename') this.#onChange();
+      });
       watcher.on('error', () => this.#forget(directory)); // the directory is gone
       this.#watchers.set(directory, watcher);
     } catch {

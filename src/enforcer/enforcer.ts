@@ -114,7 +114,6 @@ export class Enforcer {
     this.#scope.use(watchLinks((event) => this.#onLink(event)));
     this.#scope.use(watchAddresses(() => this.#refreshAddresses()));
     this.#coverage.match(); // one may have come or gone since the start
-    this.#policies.followCgroups();
   }
 
   /** What can wait until it is said that we enforce: programs' caches, listed names, what an earlier run left. */
@@ -129,6 +128,11 @@ export class Enforcer {
   /** The policies that are in force. */
   get policies(): readonly SubjectPolicy[] {
     return this.#policies.current.subjects;
+  }
+
+  /** Follows the cgroups of subjects: one that is made again under its path is judged as the one before. */
+  followCgroups(): void {
+    this.#policies.followCgroups();
   }
 
   /** Controls the containers of subjects that run now, and from then on those that come. */

@@ -10,8 +10,8 @@ import {
 import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
-import { expectedPath, findPlace } from './cgroup-place.ts';
+import { type CgroupSubject, isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, expectedPath, findPlace } from './cgroup-place.ts';
 import { CgroupWatch } from './cgroup-watch.ts';
 import { ContainerSubjects } from './container-subjects.ts';
 import type { HookContext } from './hooks.ts';
@@ -36,6 +36,13 @@ export interface PolicyContext {
   readonly objectPath: string;
   /** The interfaces that are controlled now. */
   controlled(): Parameters<typeof shapedInterfaces>[1];
+}
+
+interface MovedCgroup {
+  readonly subject: CgroupSubject;
+  readonly policyId: number;
+  readonly before: PlacedSubject | undefined;
+  readonly now: CgroupPlace | undefined;
 }
 
 /** The policies in force: whom they are for, as cgroups and containers come and go, and what takes their place. */
@@ -131,7 +138,9 @@ export class Policies implements Disposable {
       isCgroupSubject(subject) ? (expectedPath(subject) ?? []) : [],
     );
     if (watched.length === 0 && !this.#cgroups) return;
-    this.#cgroups ??= new CgroupWatch(() => void this.#inTurn(async () => this.#matchCgroups()));
+    this.#cgroups ??= new CgroupWatch(() => {
+      if (this.#movedCgroups().length > 0) void this.#inTurn(async () => this.#matchCgroups());
+    });
     this.#cgroups.follow(watched);
   }
 
@@ -173,6 +182,7 @@ export class Policies implements Disposable {
   close(): void {
     this.#containers?.close();
     this.#cgroups?.close();
+    this.#cgroups = undefined;
   }
 
   /** After all was taken out of force: gives back what was made for it. */
@@ -242,32 +252,34 @@ export class Policies implements Disposable {
     this.record();
   }
 
+  /* Subjects whose cgroup is not the one that is controlled, with both; undefined = none. */
+  #movedCgroups(): MovedCgroup[] {
+    return this.#current.subjects.flatMap(({ subject, policyId }) => {
+      if (!isCgroupSubject(subject) || subject.kind === 'pid') return [];
+      const before = this.#current.placed.find((each) => each.policyId === policyId);
+      const now = findPlace(subject);
+      return before?.id === now?.id ? [] : [{ subject, policyId, before, now }];
+    });
+  }
+
   /* Fails open for what can't be attached, and says so: it is tried again. */
   #matchCgroups(): void {
     const { listener } = this.#context;
-    for (const { subject, policyId } of this.#current.subjects) {
-      if (!isCgroupSubject(subject) || subject.kind === 'pid') continue;
-      const before = this.#current.placed.find((each) => each.policyId === policyId);
-      const now = findPlace(subject);
-      if (before?.id === now?.id) continue;
+    if (!this.#cgroups) return; // closed while this waited for its turn
+    for (const { subject, policyId, before, now } of this.#movedCgroups()) {
+      const own = { policyId, netnsCookie: netnsCookie(), netnsInode: netnsInode(), ownsNetns: false };
       try {
+        if (now) this.#place({ ...now, ...own });
         if (before) this.#remove(before.id);
-        if (now)
-          this.#place({
-            ...now,
-            policyId,
-            netnsCookie: netnsCookie(),
-            netnsInode: netnsInode(),
-            ownsNetns: false,
-          });
         listener.remark(
           now
-            ? `${subjectText(subject)} is there: controlled`
-            : `${subjectText(subject)} is gone: it will be controlled again when it returns`,
+            ? `cgroup "${now.path}" is there: judged by the policy of ${subjectText(subject)}`
+            : `cgroup "${before?.path}" is gone: it will be judged again when it returns`,
         );
       } catch (thrown) {
+        // It may be gone once more.
         if (!(thrown instanceof Error)) throw thrown;
-        listener.remark(`${subjectText(subject)} is NOT controlled: ${thrown.message}`);
+        listener.remark(`cgroup of ${subjectText(subject)} is NOT judged: ${thrown.message}`);
       }
     }
     this.followCgroups();

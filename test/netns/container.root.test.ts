@@ -213,7 +213,7 @@ describe('a container', () => {
     const { process, instance } = await start(context, 'other netns', ...flags);
     const { result } = await run('shaped', `${tryTo(BLOCKED)}; sleep 600`, 1);
     assert.deepEqual(await result(), ['open']);
-    assert.match(classes(), /class htb 17e9:1 .*rate 2Mbit/u);
+    assert.match(classes(), /class htb 17e9:1 .*rate 2Mbit/u, process.tail());
     process.kill('SIGKILL');
     await process.exited;
     assert.match(classes(), /rate 2Mbit/u);

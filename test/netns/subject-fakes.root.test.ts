@@ -11,7 +11,7 @@ import { encode } from 'dns-packet';
 import { createNamespace, type Namespace } from '../lab/namespace.ts';
 import { addressRecords } from '../lab/records.ts';
 import { startDnsmasq } from '../lab/resolvers.ts';
-import { startTcpEcho, untilListening } from '../lab/servers.ts';
+import { untilListening } from '../lab/servers.ts';
 import { HOST, ip } from '../lab/topology.ts';
 import { isRefused, passes, webAddress } from './learning-lab.ts';
 import { createSubjectLab, RESOLVER, type SubjectLab } from './subject-lab.ts';
@@ -157,17 +157,21 @@ describe('fake resolvers', () => {
     await passes(lab.a, REAL.v4);
   });
 
-  test('a process that comes into the cgroup later is judged by its new sockets', async (context) => {
-    await startTcpEcho(lab.host, 7_777);
-    await lab.judge(context, [lab.a], [...ALLOW, '-cidr=198.51.100.7']);
+  test('a process that comes into the cgroup later is judged by its new sockets, not by those it had', async (context) => {
+    const mark = `${lab.host.directory}/moved`;
     const shell = lab.b.spawn('sh', [
       '-c',
-      `trap : USR1; echo here; sleep 100 & wait; exec ${lab.probe} tcp4 ${FAKE} 80`,
+      `echo here; until [ -e ${mark} ]; do sleep 0.02; done; exec ${lab.probe} tcp4 ${FAKE} 80`,
     ]);
     await shell.waitForLine(/here/, 5_000);
+    const old = await lab.hold(lab.b, 'tcp4', FAKE, '80');
+    await lab.judge(context, [lab.a], [...ALLOW, '-cidr=198.51.100.7']);
     lab.a.take(shell.pid);
-    shell.kill('SIGUSR1');
+    lab.a.take(old.pid);
+    lab.host.must('touch', [mark]);
     await shell.waitForLine(/^EPERM/, 5_000);
+    // A socket is of the cgroup that it was made in: the kernel asks the programs of that one only.
+    assert.equal((await old.go()).came, 'ok');
   });
 });
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { connectAtFirstPacket, type Place } from '../lab/clients.ts';
 import { type FreshNames, freshRecords } from '../lab/first-packet.ts';
+import { startDnsmasqForwarder } from '../lab/resolvers.ts';
 import { isAtOnce, isRefused, passes, webAddress } from './learning-lab.ts';
 import { createSubjectLab, NAMES, RESOLVER, type SubjectLab } from './subject-lab.ts';
 
@@ -15,6 +16,7 @@ const V4: FreshNames = { suffix: 'fresh.example', nonce: 'v', count: 200, family
 const ALLOW = ['-cn=.ok.example', '-cn=.fresh.example'];
 const ONE = webAddress(1);
 const TWO = webAddress(2);
+const THREE = webAddress(3);
 const NO = webAddress(4);
 
 describe('a subject learns', () => {
@@ -72,6 +74,21 @@ describe('a subject learns', () => {
       await passes(lab.a, NO.v4);
     });
   }
+
+  test('from a stub on loopback that is trusted, over UDP and TCP, and not from one that is not', async (context) => {
+    const upstream = { address: RESOLVER.v4, port: 53 };
+    for (const address of ['127.0.0.53', '127.0.0.54'])
+      await startDnsmasqForwarder(lab.host, upstream, { addresses: [address] });
+    await lab.enforce(context, ['-mode=cgroup', `-cgroup=${lab.a.path}`, ...ALLOW, '-resolver=127.0.0.53']);
+    const ask = (server: string, ...words: string[]) =>
+      lab.a.runAsync('dig', [`@${server}`, '+time=1', '+tries=1', '+short', ...words]);
+    await assertNoneLost(lab.a, V4, '127.0.0.53');
+    await isRefused(lab.a, THREE.v6);
+    assert.notEqual((await ask('127.0.0.54', 'three.ok.example', 'AAAA')).stdout, `${THREE.v6}\n`);
+    await isRefused(lab.a, THREE.v6);
+    assert.equal((await ask('127.0.0.53', '+tcp', 'three.ok.example', 'AAAA')).stdout, `${THREE.v6}\n`);
+    await passes(lab.a, THREE.v6);
+  });
 
   test('for itself only: not for another subject, nor for the host', async (context) => {
     await lab.judgeBy(

@@ -3,7 +3,8 @@
  * subject-lab.ts; A may reach 198.51.100.1 and names under .ok.example and .fresh.example.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Pins } from '../../src/datapath/pins.ts';
 import { BpfLink } from '../../src/libbpf/link.ts';
@@ -176,10 +177,10 @@ describe('an enforcer of subjects', () => {
     const first = await lab.judge(context, [gone, lab.b], ALLOW, { instance });
     assert.equal(await isOpen(gone), false);
     rmdirSync(gone.directory);
-    await first.process.waitForLine(/is gone: it will be controlled again when it returns/, LIMIT_MS);
+    await first.process.waitForLine(/is gone: it will be judged again when it returns/, LIMIT_MS);
     assert.match((await status(instance)).stdout, /^ +cgroup +none there: waited for$/mu);
     const returned = lab.a.below('gone');
-    await first.process.waitForLine(/is there: controlled/, LIMIT_MS);
+    await first.process.waitForLine(/is there: judged by/, LIMIT_MS);
     assert.equal(await isOpen(returned), false);
     rmdirSync(returned.directory);
     assert.equal(await isOpen(lab.b), false, 'the other one is judged still');
@@ -201,6 +202,36 @@ describe('an enforcer of subjects', () => {
     await second.stop();
     assert.deepEqual(filesOf(instance), []);
     assert.equal(await isOpen(lab.b), true);
+  });
+
+  test('a cgroup that is made again, as at the restart of a unit, is judged again at once', async (context) => {
+    const instance = newInstance();
+    const unit = lab.a.below('unit').below('inner');
+    const enforcer = await lab.judge(context, [unit, lab.b], ALLOW, { instance });
+    for (let round = 0; round < 5; round++) {
+      const first = unit.id;
+      rmdirSync(unit.directory);
+      // Every other time what it lay in goes, too.
+      if (round % 2 === 1) rmdirSync(dirname(unit.directory));
+      if (round % 2 === 1)
+        await enforcer.process.waitForLine(/inner" is gone: it will be judged again/, LIMIT_MS);
+      const after = enforcer.process.mark();
+      mkdirSync(unit.directory, { recursive: true });
+      assert.notEqual(unit.id, first);
+      await enforcer.process.waitForLine(/inner" is there: judged by/, LIMIT_MS, after);
+      assert.equal(await isOpen(unit), false);
+      assert.equal(await lab.came(unit, 'tcp4', OK, '80'), 'ok');
+      await passes(unit, 'one.ok.example');
+      assert.equal(await isOpen(lab.b), false, 'the other one is judged all the time');
+      assert.equal((await status(instance)).code, 0);
+      assert.equal(pinnedPrograms(instance).length, 14, 'the hooks of the one before are gone');
+    }
+    await killNow(enforcer);
+    const next = await lab.judge(context, [unit, lab.b], ALLOW, { instance });
+    assert.equal(await isOpen(unit), false);
+    await next.stop();
+    assert.deepEqual(filesOf(instance), []);
+    assert.equal(await isOpen(unit), true);
   });
 
   test('what is no cgroup to judge is an error of exit code 2 that quotes it', async () => {
