@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { PolicyFileError, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
@@ -8,6 +8,8 @@ import { findPreset } from './presets.ts';
 
 /** Larger files are refused. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+const CHUNK_BYTES = 64 * 1024;
 
 /** Where a policy comes from: flags and files, both read again at each reload. */
 export interface PolicySource {
@@ -69,7 +71,7 @@ export class PolicyReader {
 
   #read(file: string): string {
     if (file !== '-') return readPolicyFile(file);
-    this.#stdin ??= decode('standard input', readFileSync(0));
+    this.#stdin ??= decode(file, readBounded(0, 'standard input'));
     return this.#stdin;
   }
 }
@@ -99,7 +101,7 @@ export function readPolicyFile(path: string): string {
         `Cannot read the policy file "${path}": it has ${size} bytes, at most ${MAX_FILE_BYTES} are legal`,
       );
     }
-    return decode(path, readFileSync(fd));
+    return decode(path, readBounded(fd, path));
   } finally {
     closeSync(fd);
   }
@@ -111,8 +113,20 @@ function statOf(fd: number): { size: number; isRegular: boolean } {
   return { size: stat.size, isRegular: stat.isFile() || stat.isFIFO() };
 }
 
+/* A pipe has no size, and a file may grow meanwhile. */
+function readBounded(fd: number, title: string): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  for (let length = 0; length <= MAX_FILE_BYTES; ) {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    const count = readSync(fd, chunk);
+    if (count === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, count));
+    length += count;
+  }
+  throw new UsageError(`Cannot read ${title}: it has more than ${MAX_FILE_BYTES} bytes, which are legal`);
+}
+
 function decode(path: string, bytes: Uint8Array): string {
-  if (bytes.length > MAX_FILE_BYTES) throw new UsageError(`${path} has more than ${MAX_FILE_BYTES} bytes`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
