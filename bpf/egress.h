@@ -74,10 +74,16 @@ static __always_inline int is_link_upkeep(struct __sk_buff *skb, struct scratch 
 	       to->halves_be[1] == bpf_cpu_to_be64(0x10002);
 }
 
-static __always_inline __u32 policy_flags(__u32 slot, __u32 policy)
+static __always_inline struct policy *find_policy(__u32 slot, __u32 policy)
 {
 	void *inner = policy_map(&policies, slot);
-	struct policy *found = inner ? bpf_map_lookup_elem(inner, &policy) : NULL;
+
+	return inner ? bpf_map_lookup_elem(inner, &policy) : NULL;
+}
+
+static __always_inline __u32 policy_flags(__u32 slot, __u32 policy)
+{
+	struct policy *found = find_policy(slot, policy);
 
 	return found ? found->flags : 0;
 }
@@ -268,16 +274,24 @@ __noinline int answer_query(struct __sk_buff *skb, __u32 area, __u32 with_l2, __
 	return is_tcp(&s->pkt) ? reset_both_ends(skb, s->area, with_l2) : refuse(skb, s->area, with_l2);
 }
 
-/* The socket is of a cgroup that has a policy of its own: it was judged where the cgroup's hooks are. */
-static __always_inline int is_judged_elsewhere(struct __sk_buff *skb, struct control *c)
+/* The socket is of a cgroup that has a policy of its own: it was judged where the cgroup's hooks are. Those are
+ * there before the policy is, and still after it.
+ */
+static __always_inline int is_judged_elsewhere(struct __sk_buff *skb, struct scratch *s,
+					       struct control *c)
 {
+	__u32 *policy;
+
 	for (int i = 0; i < MAX_LEVELS; i++) {
 		__u64 id;
 
 		if (!c->subject_levels[i])
 			break;
 		id = bpf_skb_ancestor_cgroup_id(skb, c->subject_levels[i]);
-		if (id && bpf_map_lookup_elem(&subject_cgroups, &id))
+		if (!id)
+			continue;
+		policy = bpf_map_lookup_elem(&subject_cgroups, &id);
+		if (policy && find_policy(s->slot, *policy))
 			return 1;
 	}
 	return 0;
@@ -292,7 +306,7 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	if (!c || !s) /* fail closed: without control there is no policy */
 		return TC_ACT_SHOT;
 	begin(s, c, policy);
-	if (c->subject_levels[0] && is_judged_elsewhere(skb, c))
+	if (c->subject_levels[0] && is_judged_elsewhere(skb, s, c))
 		return PASS;
 	parsed = parse_packet(skb, s->area, with_l2);
 	if (parsed == PARSED_ARP)

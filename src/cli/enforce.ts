@@ -13,7 +13,7 @@ import type { Progress } from '../formats/read-documents.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { subjectText } from '../policy/subject.ts';
+import { isContainerSubject, subjectText } from '../policy/subject.ts';
 import type { EnforceOptions } from './flags.ts';
 
 /** Events that wait for a slow reader of stdout. */
@@ -25,7 +25,7 @@ const LAST_WORDS_MS = 1_000;
 export async function runEnforce(options: EnforceOptions): Promise<number> {
   const remark = (text: string) => process.stderr.write(`${text}\n`);
   const listener: Listener = { remark };
-  const ending = untilSignal();
+  const { ending, hangUps } = untilSignal();
   for (const text of options.remarks) remark(text);
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
@@ -47,8 +47,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const log = options.log ?? 'text';
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;
   const render = log === 'json' ? renderJson : (event: Event) => renderText(event, { colour });
-  using reloader = new Reloader(enforcer, reader, remark);
-  process.on('SIGHUP', () => void reloader.reload());
+  using reloader = new Reloader(enforcer, reader, loaded, remark);
   const tell = (event: Event) => {
     // A reader that does not keep up loses events, and is told how many; it does not cost us memory.
     if (process.stdout.writableLength > MAX_UNREAD_BYTES) return false;
@@ -60,12 +59,17 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     await enforcer.followContainers();
     remark(readyLine(enforcer));
     notifySystemd('READY=1');
+    // Whoever asked during the start may have changed a file that was read already.
+    if (hangUps() > 0) void reloader.reload();
+    process.on('SIGHUP', () => void reloader.reload());
     await enforcer.settle();
   } catch (thrown) {
     enforcer.leave(); // fails closed: what is in force stays so without us
     throw thrown;
   }
-  end(enforcer, await ending, remark);
+  const how = await ending;
+  await reloader.end();
+  end(enforcer, how, remark);
   await untilRead(LAST_WORDS_MS);
   return 0;
 }
@@ -120,10 +124,13 @@ function readyLine({ inForce }: Enforcer): string {
   const absent = plan.filter(({ name }) => !there.has(name));
   const names = present.filter(({ enforces }) => enforces).map(({ name }) => name);
   const cgroups = policies.placed.map(({ path }) => path);
+  const waited = policies.subjects.flatMap(({ subject }) =>
+    isContainerSubject(subject) ? subjectText(subject) : [],
+  );
   const learning = present.filter(({ learns }) => learns).map(({ name }) => name);
   return [
-    `enforcing on ${[...names, ...cgroups].join(', ') || 'no interface yet'}`,
-    `learning on ${[...learning, ...cgroups].join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
+    `enforcing on ${[...names, ...waited, ...cgroups].join(', ') || 'no interface yet'}`,
+    `learning on ${[...learning, ...waited, ...cgroups].join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
     ...(absent.length > 0 ? [`waiting for ${absent.map(({ name }) => name).join(', ')}`] : []),
     ...(isEveryWay ? ['ways out that appear later are controlled too'] : []),
     ...(options.policies.some(({ policy }) => policy.audit) ? ['audit: nothing is dropped'] : []),
@@ -135,13 +142,17 @@ function readyLine({ inForce }: Enforcer): string {
 type Ending = 'open' | 'leave';
 
 /* From the first moment: a signal that comes during the start takes effect right after it, not in its middle. */
-function untilSignal(): Promise<Ending> {
-  process.on('SIGHUP', () => {}); // the start reads all afresh as it is
-  return new Promise((resolve) => {
+function untilSignal(): { ending: Promise<Ending>; hangUps: () => number } {
+  let hangUps = 0;
+  process.on('SIGHUP', () => {
+    hangUps += 1;
+  });
+  const ending = new Promise<Ending>((resolve) => {
     process.on('SIGINT', () => resolve('open'));
     process.on('SIGTERM', () => resolve('open'));
     process.on('SIGUSR2', () => resolve('leave'));
   });
+  return { ending, hangUps: () => hangUps };
 }
 
 function end(enforcer: Enforcer, ending: Ending, remark: (text: string) => void): void {

@@ -3,8 +3,9 @@ const MIN_ID_DIGITS = 32;
 
 /**
  * Where, in the path of its first process, the cgroup of the container itself ends: a container may make cgroups
- * below its own and move there, as systemd in one does. Knows the paths of runc and crun, by cgroupfs and by systemd
- * (`docker-ID.scope`), and containerd's `/NAMESPACE/ID`; others are taken as they are.
+ * below its own and move there, as systemd in one does. Knows the paths of Docker, Podman and Kubernetes, by cgroupfs
+ * (`docker/ID`, `libpod-ID`) and by systemd (`docker-ID.scope`), and containerd's `/NAMESPACE/ID`; others are taken as
+ * they are.
  */
 export function ownCgroupPath(
   path: string,
@@ -12,10 +13,11 @@ export function ownCgroupPath(
 ): string {
   const components = path.split('/');
   const { id, namespace } = container;
-  const isId = (component: string, i: number): boolean =>
-    isLongId(id)
-      ? component === id || component.endsWith(`-${id}.scope`)
-      : component === id && i > 0 && components[i - 1] === namespace;
+  const isId = (component: string, i: number): boolean => {
+    if (!isLongId(id)) return component === id && i > 0 && components[i - 1] === namespace;
+    const unit = component.replace(/\.scope$/u, '');
+    return unit === id || unit.endsWith(`-${id}`);
+  };
   // The first one: those below are made by who is in it.
   const at = components.findIndex(isId);
   return at < 0 ? path : components.slice(0, at + 1).join('/');

@@ -3,6 +3,7 @@ import type { NameEntry } from '../policy/compile-names.ts';
 import type { HostEntries } from '../policy/compile-prefixes.ts';
 import { Scope } from '../scope.ts';
 import type { CompiledPolicy, CompiledRule, CompiledSubject } from './compiled-policy.ts';
+import { waitForPrograms } from './grace-period.ts';
 import { LAYOUT, LIMITS } from './layout.ts';
 import { moveRecords } from './lease-shares.ts';
 import { createInner, POLICY_MAPS, type PolicyMapName } from './policy-maps.ts';
@@ -17,12 +18,14 @@ const POLICY_AND_PAD_BITS = 32;
 const WORD_BYTES = 4;
 
 /**
- * Puts a compiled policy into a slot that is not in force: fresh inner maps, which no program reads yet.
+ * Puts a compiled policy into a slot that is not in force: fresh inner maps, which no program reads yet. Where those
+ * of the policy before the last are still there, a program may have begun when they were in force: it ends first.
  * Needs the policy maps only, so it can go on while programs are loaded. Throws SystemError.
  */
 export async function fillSlot(maps: MapSource, slot: number, policy: CompiledPolicy): Promise<void> {
   using scope = new Scope();
-  const filling: Promise<void>[] = [];
+  const filling: Promise<unknown>[] = [];
+  if (maps.map('rules').get(u32(slot)) !== undefined) await waitForPrograms();
   const stale = new Set<PolicyMapName>(POLICY_MAPS);
   const put = (name: PolicyMapName, inner: BpfMap) => {
     stale.delete(name);
@@ -49,7 +52,7 @@ export async function fillSlot(maps: MapSource, slot: number, policy: CompiledPo
     }
     // Of kinds that this policy has none of, those of the policy before the last may still be there: whoever
     // applied the last one may have been killed before it freed them.
-    for (const name of stale) maps.map(name).delete(u32(slot));
+    for (const name of stale) filling.push(maps.map(name).deleteInThread(u32(slot)));
   } finally {
     await Promise.allSettled(filling); // the threads have our descriptors
   }

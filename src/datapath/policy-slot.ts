@@ -12,7 +12,8 @@ import { placeOf, readField, writeStruct } from './struct.ts';
  */
 export async function applyPolicy(maps: MapSource, policy: CompiledPolicy): Promise<void> {
   await fillSlot(maps, idleSlot(maps), policy);
-  await switchSlot(maps, policy);
+  await addRuleStates(maps, policy.rules);
+  switchSlot(maps, policy);
 }
 
 /** The slot that the first policy of an instance goes into: the kernel's `active` begins as 0. */
@@ -24,11 +25,11 @@ export function idleSlot(maps: MapSource): number {
 }
 
 /**
- * Puts the idle slot, filled with this policy, in force by one write of `active`. Rules new to the kernel get
- * their counters before. Throws SystemError; then nothing has changed for the programs.
+ * Puts the idle slot, filled with this policy, in force by one write of `active`; its rules have their counters
+ * (`addRuleStates`). At once, so that nothing comes between it and what the caller does with it. Throws SystemError;
+ * then nothing has changed for the programs.
  */
-export async function switchSlot(maps: MapSource, policy: CompiledPolicy): Promise<void> {
-  await addRuleStates(maps, policy.rules);
+export function switchSlot(maps: MapSource, policy: CompiledPolicy): void {
   const control = maps.map('control').get(ONLY);
   if (!control) throw new RangeError('no control entry');
   const idle = 1 - readField(control, 'control', 'active');
@@ -51,7 +52,7 @@ export async function freeIdleSlot(maps: MapSource): Promise<void> {
   const control = maps.map('control').get(ONLY);
   if (!control) return;
   const idle = 1 - readField(control, 'control', 'active');
-  for (const name of POLICY_MAPS) maps.map(name).delete(u32(idle));
+  await Promise.all(POLICY_MAPS.map((name) => maps.map(name).deleteInThread(u32(idle))));
 }
 
 /** Drops the counters of rules that are not in force any more. */
@@ -93,10 +94,11 @@ function readEpochs(maps: MapSource): number[] {
   );
 }
 
-/* Only user space adds any. */
-async function addRuleStates(maps: MapSource, rules: readonly CompiledRule[]): Promise<void> {
+/** Gives rules that are new to the kernel their counters, before they are in force. Throws SystemError. */
+export async function addRuleStates(maps: MapSource, rules: readonly CompiledRule[]): Promise<void> {
   const states = maps.map('rule_states');
-  const known = new Set([...states.entries()].map(([key]) => key.readUInt32LE()));
+  const known = new Set<number>(); // only user space adds any
+  for (const [key] of states.entries()) known.add(key.readUInt32LE());
   const fresh = Uint32Array.from(rules.map(({ id }) => id).filter((id) => !known.has(id)));
   const empty = Buffer.alloc(fresh.length * LAYOUT.rule_state.size);
   await states.updateBatch(new Uint8Array(fresh.buffer), empty, fresh.length);

@@ -97,11 +97,24 @@ export class Maps implements MapSource, Disposable {
  * any, are the caller's to remove.
  */
 export class DatapathState extends Maps {
-  readonly #programs: ReadonlyMap<string, BpfProgram>;
+  readonly #programs: Map<string, BpfProgram>;
+  readonly #scope: Scope;
 
   constructor(maps: ReadonlyMap<string, BpfMap>, programs: ReadonlyMap<string, BpfProgram>, scope: Scope) {
     super(maps, scope);
-    this.#programs = programs;
+    this.#programs = new Map(programs);
+    this.#scope = scope;
+  }
+
+  /** Loads, around the same maps, those of these programs that are not loaded yet. Throws as `loadState`. */
+  async load(objectPath: string, programs: readonly string[]): Promise<void> {
+    const missing = programs.filter((name) => !this.#programs.has(name));
+    if (missing.length === 0) return;
+    using loading = new Scope();
+    const loaded = await loadHalf(objectPath, missing, new Map(this.entries()), loading);
+    const kept = loading.move();
+    this.#scope.defer(() => kept.close());
+    for (const [name, program] of loaded) this.#programs.set(name, program);
   }
 
   program(name: string): BpfProgram {

@@ -3,24 +3,11 @@ import { UsageError } from '../errors.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
+import { claimSockets } from './socket-owners.ts';
 import type { DatapathState, MapSource } from './state.ts';
 import { ONLY } from './state.ts';
 import { encodeStruct, placeOf } from './struct.ts';
-
-/** A cgroup whose processes are judged by a policy of their own. */
-export interface SubjectCgroup {
-  readonly policyId: number;
-  /** Its directory below a cgroup2 mount. */
-  readonly path: string;
-  /** The inode of the directory. */
-  readonly id: bigint;
-  /** Answers teach only in this network namespace. */
-  readonly netnsCookie: bigint;
-  /** The namespace is the subject's alone, so its loopback is not judged. */
-  readonly ownsNetns: boolean;
-  /** What its packets are marked with for the queue of the interface (skb->priority); 0 = they are left as they are. */
-  readonly priority: number;
-}
+import type { SubjectCgroup } from './subject-cgroup.ts';
 
 /**
  * In the order of attaching: the first makes the kernel's place for `struct subject`, which is filled before any
@@ -41,6 +28,7 @@ export const SUBJECT_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => pr
 
 /**
  * Puts the policy of a subject in force on its cgroup, and pins that; what is pinned already is replaced with no gap.
+ * The cgroup is judged from the moment on at which a policy of that number is in the slot in force.
  * Throws SystemError, with nothing of it left when it was not in force before.
  */
 export function attachSubject(state: DatapathState, pins: Pins, subject: SubjectCgroup): void {
@@ -58,6 +46,7 @@ export function attachSubject(state: DatapathState, pins: Pins, subject: Subject
       }
       if (index === 0) setSubject(state, subject);
     });
+    if (!wasInForce) claimSockets(state, subject);
     state.map('subject_cgroups').set(u64(subject.id), u32(subject.policyId));
   } catch (thrown) {
     if (!wasInForce) detachSubject(state, pins, subject.id);
@@ -93,7 +82,10 @@ export function isSubjectAttached(pins: Pins, id: bigint): boolean {
   });
 }
 
-/** Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be. Throws UsageError. */
+/**
+ * Tells the programs of interfaces how deep in the tree of cgroups there are subjects, so that they let them be.
+ * Throws UsageError for too many depths.
+ */
 export function setSubjectLevels(state: MapSource, levels: readonly number[]): void {
   const control = state.map('control').get(ONLY);
   if (!control) throw new RangeError('no control entry');
@@ -108,15 +100,19 @@ export function setSubjectLevels(state: MapSource, levels: readonly number[]): v
   state.map('control').set(ONLY, control);
 }
 
-function setSubject(
+/** Says what the hooks on a subject's cgroup go by; the first of them has to be there. Throws SystemError. */
+export function setSubject(
   state: DatapathState,
-  { id, policyId, netnsCookie, ownsNetns, priority }: SubjectCgroup,
+  { id, policyId, level, nesting, netnsCookie, ownsNetns, priority }: SubjectCgroup,
 ): void {
   const value = encodeStruct('subject', {
     policy: policyId,
     flags: ownsNetns ? LIMITS.SUBJECT_OWN_NETNS : 0,
     netns_cookie: netnsCookie,
     priority,
+    level,
+    cgroup_id: id,
+    nesting: nesting % LIMITS.MAX_NESTING,
   });
   state.map('subjects').set(u64(id), value);
 }

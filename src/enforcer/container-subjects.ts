@@ -4,9 +4,12 @@ import { matchesContainer } from '../containers/matches.ts';
 import { openTaskCgroup, removeEmptyTaskCgroups, type TaskCgroup } from '../containers/task-cgroup.ts';
 import { netnsOfPid } from '../containers/task-netns.ts';
 import { type ContainerWatch, watchContainers } from '../containers/watch.ts';
+import { PIN_ROOT } from '../datapath/pins.ts';
 import { parseResolvConf } from '../dns/resolv-conf.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import { SystemError, UnsupportedError, UsageError } from '../errors.ts';
+import type { Fd } from '../libbpf/fd.ts';
+import { lockDirectory } from '../libbpf/flock.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
 import { placeAt } from './cgroup-place.ts';
 import { cookieOf, netnsInode } from './netns.ts';
@@ -41,12 +44,19 @@ export class ContainerSubjects implements Disposable {
   readonly #context: ContainerContext;
   readonly #followed = new Map<string, Followed>();
   readonly #watch: ContainerWatch;
+  readonly #holding: Fd | undefined;
 
   constructor(context: ContainerContext) {
     this.#context = context;
     removeEmptyTaskCgroups();
+    // Two that hold would let go for each other.
+    this.#holding = lockDirectory(PIN_ROOT);
+    if (!this.#holding)
+      context.remark(
+        'another enforcer holds containers before they start: ours may let their first packets pass',
+      );
     this.#watch = watchContainers(
-      { hold: true },
+      { hold: this.#holding !== undefined },
       {
         onEvent: (event) => this.#take(event),
         onState: (state) => this.#tellState(state),
@@ -73,11 +83,12 @@ export class ContainerSubjects implements Disposable {
   /** Idempotent. What is in force stays so. */
   close(): void {
     this.#watch.close();
+    this.#holding?.close();
   }
 
   /** Gives back the cgroups that were made for containers: nothing is in force on them any more. */
   release(): void {
-    this.#watch.close();
+    this.close();
     for (const { cgroup } of this.#followed.values()) cgroup.close();
     this.#followed.clear();
   }

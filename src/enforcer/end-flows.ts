@@ -1,28 +1,80 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { findLearned } from '../datapath/learned.ts';
 import type { DatapathState } from '../datapath/state.ts';
-import { readBytes, readField } from '../datapath/struct.ts';
-import { destroyTcpSocket } from '../netlink/sock-diag.ts';
+import { encodeStruct, readBytes, readField } from '../datapath/struct.ts';
+import { bootTimeNs } from '../libbpf/clock.ts';
+import { type Connection, destroyTcpSocket } from '../netlink/sock-diag.ts';
+import { AddressRules } from '../policy/address-rules.ts';
+import { judge } from '../policy/judge.ts';
+import type { Policy } from '../policy/policy.ts';
+import { matchesPort } from '../policy/port.ts';
+import { letsPass, portsInForce, type Rule } from '../policy/rule.ts';
+import type { PoliciesInForce } from './policies-in-force.ts';
 
 const TCP = 6;
+/** Flows looked at before others get a turn. */
+const TURN = 8_192;
 
 /**
- * Ends local TCP connections that were allowed by rules which are gone: their programs learn at once, not with their
- * next packet, which would be refused. Other flows end with that packet. Answers how many were ended. Throws
- * SystemError.
+ * Ends local TCP connections that were allowed by rules which are gone, and that no other rule allows: their programs
+ * learn at once, not with their next packet, which would be refused. Other flows end with that packet. Answers how
+ * many were ended. Throws SystemError.
  */
-export function endFlows(state: DatapathState, withdrawn: readonly number[]): number {
-  if (withdrawn.length === 0) return 0;
-  const gone = new Set(withdrawn);
+export async function endFlows(
+  state: DatapathState,
+  withdrawn: ReadonlySet<number>,
+  inForce: PoliciesInForce,
+): Promise<number> {
+  if (withdrawn.size === 0) return 0;
+  const judges = new Map(inForce.subjects.map(({ policyId, policy }) => [policyId, new FlowJudge(policy)]));
+  const rules = new Map(inForce.rules.map(({ id, rule }) => [id, rule]));
+  let seen = 0;
   let ended = 0;
   for (const [key, value] of state.map('flows').entries()) {
-    if (!gone.has(readField(value, 'flow', 'rule')) || readField(key, 'flow_key', 'l4_proto') !== TCP)
+    if (++seen % TURN === 0) await nextTurn();
+    if (!withdrawn.has(readField(value, 'flow', 'rule')) || readField(key, 'flow_key', 'l4_proto') !== TCP)
       continue;
-    const isEnded = destroyTcpSocket({
+    const policyId = readField(key, 'flow_key', 'policy');
+    const connection: Connection = {
       local: readBytes(key, 'flow_key', 'local'),
       localPort: readField(key, 'flow_key', 'local_port_be'),
       remote: readBytes(key, 'flow_key', 'remote'),
       remotePort: readField(key, 'flow_key', 'remote_port_be'),
-    });
-    if (isEnded) ended += 1;
+    };
+    const leasing = leasedRules(state, policyId, connection.remote).flatMap((id) => rules.get(id) ?? []);
+    // Without a policy nobody judges it any more.
+    if (judges.get(policyId)?.passes(connection, leasing) ?? true) continue;
+    if (destroyTcpSocket(connection)) ended += 1;
   }
   return ended;
+}
+
+/** Judges as the kernel does with the next packet. */
+class FlowJudge {
+  readonly #policy: Policy;
+  readonly #byAddress: AddressRules;
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+    this.#byAddress = new AddressRules(policy.rules);
+  }
+
+  passes({ remote, remotePort }: Connection, leasing: readonly Rule[]): boolean {
+    const rules = this.#byAddress.holding(remote);
+    const attempt = { addr: remote, l4Proto: TCP, port: remotePort, names: [] };
+    const { verdict, reason } = judge({ ...this.#policy, rules }, attempt);
+    if (verdict !== 'deny') return true;
+    return (
+      reason !== 'deny-cidr' &&
+      leasing.some(
+        (rule) => letsPass(rule) && matchesPort(portsInForce(rule, this.#policy.dns), TCP, remotePort),
+      )
+    );
+  }
+}
+
+function leasedRules(state: DatapathState, policyId: number, addr: Uint8Array): number[] {
+  const now = Number(bootTimeNs() / 1_000_000_000n);
+  const leases = findLearned(state, encodeStruct('host_key', { addr, policy: policyId }));
+  return leases.filter(({ endsAt }) => endsAt > now).map(({ ruleId }) => ruleId);
 }

@@ -1,11 +1,13 @@
 import { type FSWatcher, lstatSync, readlinkSync, watch } from 'node:fs';
 import { basename, dirname, isAbsolute, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 
 /** How long a file that changes is left alone before it is read. */
 const SETTLE_MS = 200;
 /** For what no directory tells of, such as a file that is a mount. */
 const LOOK_MS = 15_000;
 const MAX_LINKS = 40;
+const MAX_TRIES = 3;
 
 /**
  * Follows files by the directories that lead to them: an editor may put another file in the place of the one that
@@ -37,8 +39,21 @@ export class FileWatch implements Disposable {
     this.close();
   }
 
+  /* A link that is turned between our following it and our watching it tells nobody: it is followed again. */
   #watch(): void {
-    for (const [directory, names] of placesOf(this.#paths)) {
+    let places = placesOf(this.#paths);
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      this.#watchPlaces(places);
+      const now = placesOf(this.#paths);
+      if (isDeepStrictEqual(now, places)) return;
+      this.#unwatch();
+      places = now;
+    }
+    this.#watchPlaces(places);
+  }
+
+  #watchPlaces(places: ReadonlyMap<string, ReadonlySet<string>>): void {
+    for (const [directory, names] of places) {
       try {
         const watcher = watch(directory, (_, name) => {
           if (name === null || names.has(name)) this.#lookSoon();

@@ -1,18 +1,25 @@
 import { setTrusted } from '../datapath/host-facts.ts';
 import { settleRecords } from '../datapath/lease-shares.ts';
 import { activeEpoch, applyDnsPorts, dropRuleStates, freeIdleSlot } from '../datapath/policy-slot.ts';
-import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
+import {
+  attachSubject,
+  detachSubject,
+  SUBJECT_PROGRAMS,
+  setSubjectLevels,
+} from '../datapath/subject-hooks.ts';
+import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
 import { ContainerSubjects } from './container-subjects.ts';
 import type { HookContext } from './hooks.ts';
 import type { EnforceOptions, Listener } from './options.ts';
+import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
 import { formatResolver } from './resolvers.ts';
 import type { InstanceRecord } from './run-dir.ts';
 import { type Shaper, shapedInterfaces } from './shaper.ts';
-import { type PlacedSubject, placeSubjects } from './subjects.ts';
-import { type PoliciesInForce, recordPolicies, swapPolicies } from './swap.ts';
+import { nestingOf, type PlacedSubject, placeSubjects } from './subjects.ts';
+import { type SwapHost, swapPolicies, tidyUp } from './swap.ts';
 import type { Trust } from './trust.ts';
 
 /** What the policies are in force in. */
@@ -22,6 +29,8 @@ export interface PolicyContext {
   readonly listener: Listener;
   readonly shaper: Shaper;
   readonly trust: Trust;
+  /** Of the programs, for those that are loaded later. */
+  readonly objectPath: string;
   /** The interfaces that are controlled now. */
   controlled(): Parameters<typeof shapedInterfaces>[1];
 }
@@ -71,18 +80,20 @@ export class Policies implements Disposable {
    */
   swap(policies: readonly SubjectPolicy[]): Promise<void> {
     return this.#inTurn(async () => {
-      const { context, shaper, trust } = this.#context;
-      this.#current = await swapPolicies(context, this.#current, policies, {
-        shaper,
-        ifindexes: this.#shapedOn(policies),
-        dnsPorts: trust.ports,
-        place: (numbered) => [
-          ...placeSubjects(numbered, netnsCookie()),
-          ...(this.#containers?.places(numbered) ?? []),
-        ],
-        trusted: (policyIds) => trust.by(policyIds),
-      });
+      const { context, listener, objectPath } = this.#context;
+      const before = this.#current;
+      const host = this.#swapHost(policies);
+      if (policies.some(({ subject }) => subject.kind !== 'host'))
+        await context.state.load(objectPath, SUBJECT_PROGRAMS);
+      this.#current = await swapPolicies(context, host, before, policies);
       this.#learnNames();
+      this.#matchContainers(); // some may have come and gone meanwhile
+      try {
+        await tidyUp(context, host, before, this.#current);
+      } catch (thrown) {
+        if (!(thrown instanceof SystemError)) throw thrown;
+        listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
+      }
       await this.followContainers();
       this.#containers?.rematch();
     });
@@ -106,7 +117,7 @@ export class Policies implements Disposable {
       remark: (text) => listener.remark(text),
     });
     await this.#containers.ready;
-    this.#dropEnded();
+    this.#matchContainers();
   }
 
   /** Tells the kernel whom each policy trusts. */
@@ -130,7 +141,7 @@ export class Policies implements Disposable {
   /** Writes down what is in force; `changed` is what changed besides policies. */
   record(changed: Partial<InstanceRecord> = {}): void {
     const { context, shaper, trust } = this.#context;
-    const record = context.run.readRecord(activeEpoch(context.state));
+    const record = context.run.currentRecord(activeEpoch(context.state));
     if (!record) return;
     context.run.prepareRecord({
       ...record,
@@ -162,6 +173,20 @@ export class Policies implements Disposable {
     return result;
   }
 
+  #swapHost(policies: readonly SubjectPolicy[]): SwapHost {
+    const { shaper, trust } = this.#context;
+    return {
+      shaper,
+      shapedIfindexes: this.#shapedOn(policies),
+      place: (numbered) => [
+        ...placeSubjects(numbered, netnsCookie()),
+        ...(this.#containers?.places(numbered) ?? []),
+      ],
+      trusted: (policyIds) => trust.by(policyIds),
+      dnsPorts: () => trust.ports,
+    };
+  }
+
   #shapedOn(policies: readonly SubjectPolicy[]): number[] {
     const { options } = this.#context;
     return shapedInterfaces({ ...options, policies }, this.#context.controlled());
@@ -182,7 +207,11 @@ export class Policies implements Disposable {
       context.state,
       all.map(({ level }) => level),
     );
-    attachSubject(context.state, context.pins, { ...placed, priority: shaper.priorityOf(placed.policyId) });
+    attachSubject(context.state, context.pins, {
+      ...placed,
+      nesting: nestingOf(placed, all),
+      priority: shaper.priorityOf(placed.policyId),
+    });
     this.#current = { ...this.#current, placed: all };
     this.record();
   }
@@ -194,13 +223,17 @@ export class Policies implements Disposable {
     this.record();
   }
 
-  /* What an earlier run was in force on, and has ended since. */
-  #dropEnded(): void {
-    const { subjects, placed } = this.#current;
+  /* Places those that run and are not, and removes those that ended, of an earlier run too. */
+  #matchContainers(): void {
+    if (!this.#containers) return;
+    const { subjects } = this.#current;
     const ids = new Set(
       subjects.filter(({ subject }) => isContainerSubject(subject)).map(({ policyId }) => policyId),
     );
-    const live = new Set(this.#containers?.places(subjects).map(({ id }) => id));
-    for (const { id, policyId } of placed) if (ids.has(policyId) && !live.has(id)) this.#remove(id);
+    const live = new Map(this.#containers.places(subjects).map((each) => [each.id, each]));
+    for (const { id, policyId } of this.#current.placed)
+      if (ids.has(policyId) && !live.has(id)) this.#remove(id);
+    const placed = new Set(this.#current.placed.map(({ id, policyId }) => `${id} ${policyId}`));
+    for (const each of live.values()) if (!placed.has(`${each.id} ${each.policyId}`)) this.#place(each);
   }
 }

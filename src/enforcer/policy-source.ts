@@ -1,15 +1,15 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { PolicyFileError, UsageError } from '../errors.ts';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { NothingAppliesError, PolicyFileError, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
 import type { FormatContext, PolicyPart } from '../formats/part.ts';
 import type { Progress } from '../formats/read-documents.ts';
+import type { PolicyText } from '../formats/read-policies.ts';
 import { findPreset } from './presets.ts';
 
 /** Larger files are refused. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
-
-const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES = 1 << 20;
 
 /** Where a policy comes from: flags and files, both read again at each reload. */
 export interface PolicySource {
@@ -31,10 +31,11 @@ export interface LoadedPolicies extends Combined {
   readonly ifaces: readonly string[];
 }
 
-/** Reads standard input once: a reload finds the same there. */
+/** Reads standard input and pipes once: a reload finds the same there. */
 export class PolicyReader {
   readonly #source: PolicySource;
-  #stdin: string | undefined;
+  readonly #readOnce = new Map<string, string>();
+  #last: { readonly texts: readonly PolicyText[]; readonly loaded: LoadedPolicies } | undefined;
 
   constructor(source: PolicySource) {
     this.#source = source;
@@ -53,27 +54,44 @@ export class PolicyReader {
     if (files.length === 0 && presets.length === 0)
       return { ...combinePolicies(line, []), efaces: [], ifaces: [] };
     const texts = [...presets.map(findPreset), ...files].map((file) => ({ file, text: this.#read(file) }));
+    if (this.#last && isSameText(this.#last.texts, texts)) return this.#last.loaded;
     const { readPolicies } = await import('../formats/read-policies.ts');
     const { parts, remarks } = await readPolicies(texts, { ...context, lenient }, progress);
     if (parts.length === 0 && line.rules.length === 0) {
       const why = remarks.length > 0 ? `\n${remarks.join('\n')}` : '';
-      throw new UsageError(`no policy of ${files.join(', ')} applies, so nothing would be enforced${why}`);
+      throw new NothingAppliesError(
+        `no policy of ${files.join(', ')} applies, so nothing would be enforced${why}`,
+      );
     }
     if (!isModeGiven) refuseOtherMode(line, parts);
     const combined = combinePolicies(line, parts);
-    return {
+    const loaded = {
       ...combined,
       efaces: [...new Set(parts.flatMap(({ eface }) => eface ?? []))],
       ifaces: [...new Set(parts.flatMap(({ iface }) => iface ?? []))],
       remarks: [...remarks, ...combined.remarks].map(escapeControl),
     };
+    this.#last = { texts, loaded };
+    return loaded;
   }
 
   #read(file: string): string {
-    if (file !== '-') return readPolicyFile(file);
-    this.#stdin ??= decode(file, readBounded(0, 'standard input'));
-    return this.#stdin;
+    const kept = this.#readOnce.get(file);
+    if (kept !== undefined) return kept;
+    const isFirst = this.#last === undefined;
+    if (file === '-') return this.#keep(file, decode(file, readBounded(0, 'standard input')));
+    const { text, isPipe } = readPolicyFile(file, isFirst);
+    return isPipe ? this.#keep(file, text) : text;
   }
+
+  #keep(file: string, text: string): string {
+    this.#readOnce.set(file, text);
+    return text;
+  }
+}
+
+function isSameText(before: readonly PolicyText[], now: readonly PolicyText[]): boolean {
+  return before.length === now.length && now.every(({ text }, index) => text === before[index]?.text);
 }
 
 /* A file that asks for cgroups says nothing of which. */
@@ -85,45 +103,53 @@ function refuseOtherMode(line: CommandLinePolicy, parts: readonly PolicyPart[]):
   );
 }
 
-/** The text of a policy file. Throws UsageError when it can't be read, is no file, too large, or no UTF-8. */
-export function readPolicyFile(path: string): string {
-  let fd: number;
+/**
+ * The text of a policy file; a pipe, as of `<(command)`, is one where `mayBePipe`, and is waited for. Throws UsageError
+ * when it can't be read, is no file, too large, or no UTF-8.
+ */
+export function readPolicyFile(path: string, mayBePipe: boolean): { text: string; isPipe: boolean } {
+  // To open a pipe that nobody writes to, or some devices, would hold up all else.
+  let fd = open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    fd = openSync(path, 'r');
-  } catch (thrown) {
-    throw new UsageError(`Cannot read the policy file "${path}": ${codeOf(thrown)}`);
-  }
-  try {
-    const { size, isRegular } = statOf(fd);
-    if (!isRegular) throw new UsageError(`Cannot read the policy file "${path}": it is no file`);
-    if (size > MAX_FILE_BYTES) {
+    const stat = fstatSync(fd);
+    const isPipe = stat.isFIFO();
+    if (isPipe && !mayBePipe)
       throw new UsageError(
-        `Cannot read the policy file "${path}": it has ${size} bytes, at most ${MAX_FILE_BYTES} are legal`,
+        `Cannot read the policy file "${path}": it is a pipe now, which is read at the start only`,
       );
+    if (!isPipe && !stat.isFile())
+      throw new UsageError(`Cannot read the policy file "${path}": it is no file`);
+    if (isPipe) {
+      closeSync(fd);
+      fd = open(path, constants.O_RDONLY);
     }
-    return decode(path, readBounded(fd, path));
+    return { text: decode(path, readBounded(fd, `the policy file "${path}"`)), isPipe };
   } finally {
     closeSync(fd);
   }
 }
 
-function statOf(fd: number): { size: number; isRegular: boolean } {
-  const stat = fstatSync(fd);
-  // A pipe, as of <(command), is a file to read; a directory or a device is not.
-  return { size: stat.size, isRegular: stat.isFile() || stat.isFIFO() };
+function open(path: string, flags: number): number {
+  try {
+    return openSync(path, flags);
+  } catch (thrown) {
+    throw new UsageError(`Cannot read the policy file "${path}": ${codeOf(thrown)}`);
+  }
 }
 
-/* A pipe has no size, and a file may grow meanwhile. */
-function readBounded(fd: number, title: string): Uint8Array {
-  const chunks: Uint8Array[] = [];
-  for (let length = 0; length <= MAX_FILE_BYTES; ) {
-    const chunk = new Uint8Array(CHUNK_BYTES);
+/* Whatever its size is said to be: it may grow, and a pipe has none. */
+function readBounded(fd: number, what: string): Buffer {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for (;;) {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     const count = readSync(fd, chunk);
-    if (count === 0) return Buffer.concat(chunks);
+    if (count === 0) return Buffer.concat(chunks, bytes);
     chunks.push(chunk.subarray(0, count));
-    length += count;
+    bytes += count;
+    if (bytes > MAX_FILE_BYTES)
+      throw new UsageError(`Cannot read ${what}: it has more than ${MAX_FILE_BYTES} bytes, which are legal`);
   }
-  throw new UsageError(`Cannot read ${title}: it has more than ${MAX_FILE_BYTES} bytes, which are legal`);
 }
 
 function decode(path: string, bytes: Uint8Array): string {

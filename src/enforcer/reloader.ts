@@ -1,8 +1,13 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UsageError } from '../errors.ts';
 import { diffPolicies } from '../policy/diff.ts';
 import type { Enforcer } from './enforcer.ts';
 import { FileWatch } from './file-watch.ts';
-import type { PolicyReader } from './policy-source.ts';
+import type { LoadedPolicies, PolicyReader } from './policy-source.ts';
+import { nowUs } from './request-reload.ts';
+
+/** Lines of what changed that are written; the rest is counted. */
+const MAX_LINES = 1_000;
 
 /** Reads the policy again, when asked to and when a file of it changes, and puts it in force if it is another. */
 export class Reloader implements Disposable {
@@ -10,35 +15,45 @@ export class Reloader implements Disposable {
   readonly #reader: PolicyReader;
   readonly #remark: (text: string) => void;
   readonly #watch: FileWatch | undefined;
+  readonly #closing = new AbortController();
+  #loaded: LoadedPolicies;
   #going: Promise<unknown> = Promise.resolve();
-  #count = 0;
   #lastError = '';
 
-  constructor(enforcer: Enforcer, reader: PolicyReader, remark: (text: string) => void) {
+  /** @param loaded what the reader answered when the enforcer was started */
+  constructor(
+    enforcer: Enforcer,
+    reader: PolicyReader,
+    loaded: LoadedPolicies,
+    remark: (text: string) => void,
+  ) {
     this.#enforcer = enforcer;
     this.#reader = reader;
+    this.#loaded = loaded;
     this.#remark = remark;
     const files = reader.source.files.filter((file) => file !== '-');
-    if (files.length > 0) this.#watch = new FileWatch(files, () => this.#onChange());
+    if (files.length > 0) this.#watch = new FileWatch(files, () => void this.#next(false));
   }
 
-  /** Looks at host and files anew. What is wrong with them is said, and changes nothing. Never throws. */
+  /** Looks at host and files anew. What is wrong with them is said, and changes nothing. Never rejects. */
   reload(): Promise<void> {
-    this.#enforcer.reload();
     return this.#next(true);
+  }
+
+  /** Takes up no more work, and waits until what is put in force just now is. Idempotent. */
+  async end(): Promise<void> {
+    this.close();
+    await this.#going;
   }
 
   /** Idempotent. */
   close(): void {
+    this.#closing.abort();
     this.#watch?.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #onChange(): void {
-    void this.#next(false);
   }
 
   #next(isAsked: boolean): Promise<void> {
@@ -48,29 +63,50 @@ export class Reloader implements Disposable {
   }
 
   async #reload(isAsked: boolean): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    const begunUs = nowUs();
     try {
-      const { policies, remarks } = await this.#reader.load();
-      if (policies.length === 0) throw new UsageError('no policy restricts anything any more');
-      const lines = diffPolicies(this.#enforcer.policies, policies);
+      if (isAsked) this.#enforcer.reload();
+      const loaded = await this.#reader.load(() => this.#giveTurn());
+      if (loaded.policies.length === 0) throw new UsageError('no policy restricts anything any more');
+      const lines = await diffPolicies(this.#enforcer.policies, loaded.policies, () => this.#giveTurn());
+      const remarks = [...loaded.remarks, ...this.#otherInterfaces(loaded)];
+      if (lines.length > 0) await this.#enforcer.swap(loaded.policies);
+      this.#loaded = loaded;
       this.#lastError = '';
-      if (lines.length > 0) {
-        await this.#enforcer.swap(policies);
-        this.#tell(true, [...remarks, ...lines], 'reloaded');
-      } else if (isAsked) {
-        this.#tell(true, remarks, 'reloaded: the policy is the same');
-      }
+      if (lines.length > 0) this.#tell(begunUs, true, [...remarks, ...lines], 'reloaded');
+      else if (isAsked) this.#tell(begunUs, true, remarks, 'reloaded: the policy is the same');
     } catch (thrown) {
+      if (this.#closing.signal.aborted) return;
       const text = thrown instanceof Error ? thrown.message : String(thrown);
       // A file that is looked at again and again is complained of once.
       if (!isAsked && text === this.#lastError) return;
       this.#lastError = text;
-      this.#tell(false, text.split('\n'), 'NOT reloaded, what was in force stays');
+      this.#tell(begunUs, false, text.split('\n'), 'NOT reloaded, what was in force stays');
     }
   }
 
-  #tell(ok: boolean, lines: readonly string[], headline: string): void {
-    this.#remark([headline, ...lines.map((line) => `  ${line}`)].join('\n'));
+  /* Events are read and signals taken while a long file is. */
+  async #giveTurn(): Promise<void> {
+    await nextTurn();
+    this.#closing.signal.throwIfAborted();
+  }
+
+  #otherInterfaces({ efaces, ifaces }: LoadedPolicies): string[] {
+    const isSame =
+      [...efaces, '', ...ifaces].join() === [...this.#loaded.efaces, '', ...this.#loaded.ifaces].join();
+    return isSame ? [] : ['the interfaces that files name are others now: they change with the next start'];
+  }
+
+  #tell(begunUs: number, ok: boolean, lines: readonly string[], headline: string): void {
+    const more = lines.length - MAX_LINES;
+    const shown = more > 0 ? [...lines.slice(0, MAX_LINES), `… and ${more} lines more`] : lines;
+    this.#remark([headline, ...shown.map((line) => `  ${line}`)].join('\n'));
     const { run } = this.#enforcer.inForce.context;
-    run.writeReload({ count: ++this.#count, pid: process.pid, ok, lines: [headline, ...lines] });
+    try {
+      run.writeReload({ begunUs, pid: process.pid, ok, lines: [headline, ...shown] });
+    } catch (thrown) {
+      this.#remark(`Cannot answer "l7egg-cli reload": ${thrown instanceof Error ? thrown.message : thrown}`);
+    }
   }
 }

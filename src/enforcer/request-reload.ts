@@ -4,6 +4,11 @@ import { type ReloadRecord, RunDir } from './run-dir.ts';
 const ANSWER_LIMIT_MS = 60_000;
 const LOOK_MS = 20;
 
+/** Microseconds of the host's monotonic clock, the same in every process. */
+export function nowUs(): number {
+  return Number(process.hrtime.bigint() / 1_000n);
+}
+
 /**
  * Asks the enforcer of an instance to read its policy again and waits until it has; undefined when no process runs.
  * Throws SystemError when it does not answer.
@@ -13,15 +18,25 @@ export async function requestReload(instance: string): Promise<ReloadRecord | un
   const pid = run.runningPid();
   if (pid === undefined) return undefined;
   if (pid === 0) throw new SystemError('reload an enforcer that runs in another PID namespace', 'ESRCH');
-  const before = run.readReload();
-  process.kill(pid, 'SIGHUP');
+  const askedUs = nowUs();
+  if (!askProcess(pid)) return undefined;
   const until = Date.now() + ANSWER_LIMIT_MS;
   while (Date.now() < until) {
     const answer = run.readReload();
-    const isNew = answer?.pid === pid && (before?.pid !== pid || answer.count !== before.count);
-    if (isNew) return answer;
+    // One that had begun before may have read the files as they were then.
+    if (answer?.pid === pid && answer.begunUs >= askedUs) return answer;
     if (run.runningPid() !== pid) return undefined;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   throw new SystemError(`reload process ${pid} within ${ANSWER_LIMIT_MS / 1000} s`, 'ETIMEDOUT');
+}
+
+function askProcess(pid: number): boolean {
+  try {
+    process.kill(pid, 'SIGHUP');
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH') return false; // it ended just now
+    throw thrown;
+  }
 }

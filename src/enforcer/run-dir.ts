@@ -88,8 +88,8 @@ export interface InstanceRecord {
 
 /** How a reload ended. */
 export interface ReloadRecord {
-  /** Counts the reloads of a process. */
-  readonly count: number;
+  /** When it began, by `nowUs`: an answer to whoever had asked by then. */
+  readonly begunUs: number;
   readonly pid: number;
   readonly ok: boolean;
   /** What changed, or what is wrong. */
@@ -99,6 +99,8 @@ export interface ReloadRecord {
 /** The files of one instance below /run/l7egg. */
 export class RunDir {
   readonly path: string;
+  #prepared: InstanceRecord | undefined;
+  #committed: InstanceRecord | undefined;
 
   constructor(instance: string, root: string = RUN_ROOT) {
     this.path = `${root}/${instance}`;
@@ -138,7 +140,13 @@ export class RunDir {
 
   /** Writes down what is about to be in force. */
   prepareRecord(record: InstanceRecord): void {
-    this.#replace('next.json', `${JSON.stringify(record, undefined, 2)}\n`);
+    this.#replace('next.json', `${JSON.stringify(record)}\n`);
+    this.#prepared = record;
+  }
+
+  /** As `readRecord`, of who wrote it: a record of many rules takes long to read. */
+  currentRecord(epoch: number): InstanceRecord | undefined {
+    return this.#committed?.epoch === epoch ? this.#committed : this.readRecord(epoch);
   }
 
   /** As `readRecord`; when it is one that was prepared and never committed, it is now. */
@@ -152,6 +160,7 @@ export class RunDir {
   /** What was prepared is in force now. */
   commitRecord(): void {
     renameSync(`${this.path}/next.json`, `${this.path}/state.json`);
+    this.#committed = this.#prepared;
   }
 
   /** How the last reload ended; undefined when there was none. */
@@ -234,7 +243,7 @@ function isRecord(value: unknown): value is InstanceRecord {
 }
 
 function isReload(value: unknown): value is ReloadRecord {
-  return typeof value === 'object' && value !== null && 'count' in value && 'lines' in value;
+  return typeof value === 'object' && value !== null && 'begunUs' in value && 'lines' in value;
 }
 
 const START_LIMIT_MS = 20_000;

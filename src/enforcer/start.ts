@@ -8,7 +8,14 @@ import { type OwnAddress, setOwnAddresses, setTrusted } from '../datapath/host-f
 import { findLearned } from '../datapath/learned.ts';
 import { readShares, sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
-import { activeEpoch, FIRST_SLOT, idleSlot, nextEpoch, switchSlot } from '../datapath/policy-slot.ts';
+import {
+  activeEpoch,
+  addRuleStates,
+  FIRST_SLOT,
+  idleSlot,
+  nextEpoch,
+  switchSlot,
+} from '../datapath/policy-slot.ts';
 import {
   createPolicyMaps,
   type DatapathState,
@@ -45,14 +52,20 @@ import {
 import { refuseLockout } from './lockout.ts';
 import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
+import { recordPolicies } from './policies-in-force.ts';
 import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
 import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
 import { removeClasses, Shaper, shapedInterfaces } from './shaper.ts';
-import { attachSubjects, numberSubjects, placeSubjects, recordedContainers } from './subjects.ts';
-import { recordPolicies } from './swap.ts';
+import {
+  attachSubjects,
+  knownSubjects,
+  numberSubjects,
+  placeSubjects,
+  recordedContainers,
+} from './subjects.ts';
 import { takeDown } from './takedown.ts';
 import { Trust } from './trust.ts';
 
@@ -143,7 +156,11 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
   const record = adopts ? run.settleRecord(activeEpoch(kept)) : undefined;
   const { numbered, nextPolicyId } = numberSubjects(
     options.policies,
-    record?.policies ?? [],
+    knownSubjects(
+      record?.policies ?? [],
+      (record?.cgroups ?? []).map(({ policyId, id }) => ({ policyId, id: BigInt(id) })),
+      options.policies,
+    ),
     record?.nextPolicyId,
   );
   const placed = [...placeSubjects(numbered, cookie), ...recordedContainers(numbered, record?.cgroups ?? [])];
@@ -193,7 +210,8 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     });
     setTrusted(state, trust.by(numbered.map(({ policyId }) => policyId)));
     setOwnAddresses(state, ownAddresses());
-    await switchSlot(state, compiled);
+    await addRuleStates(state, compiled.rules);
+    switchSlot(state, compiled);
     run.commitRecord();
     if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
@@ -216,6 +234,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     policies,
     shaper,
     trust,
+    objectPath,
     resolvers,
     plan,
     present,

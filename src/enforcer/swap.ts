@@ -1,10 +1,10 @@
-import { compilePolicies, type RuleIds, ruleKey, type SubjectRule } from '../datapath/compile.ts';
-import type { Share, Shares } from '../datapath/compiled-policy.ts';
+import { compilePolicies, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
 import { setTrusted, type Trusted } from '../datapath/host-facts.ts';
 import { settleRecords, sharesOf } from '../datapath/lease-shares.ts';
 import {
   activeEpoch,
+  addRuleStates,
   dropRuleStates,
   freeIdleSlot,
   idleSlot,
@@ -12,78 +12,45 @@ import {
   switchSlot,
 } from '../datapath/policy-slot.ts';
 import { nextRuleId } from '../datapath/state.ts';
-import { describeSettings, describeShaping } from '../policy/describe.ts';
+import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { canonicalRule } from '../policy/rule.ts';
-import { subjectText } from '../policy/subject.ts';
 import { endFlows } from './end-flows.ts';
 import type { HookContext } from './hooks.ts';
-import type { InstanceRecord, RecordedCgroup } from './run-dir.ts';
+import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
 import type { Shaper } from './shaper.ts';
-import { attachSubjects, type NumberedSubject, numberSubjects, type PlacedSubject } from './subjects.ts';
+import { abandonSubjects, finishSubjects, prepareSubjects } from './subject-swap.ts';
+import { knownSubjects, type NumberedSubject, numberSubjects, type PlacedSubject } from './subjects.ts';
 
-/** The policies that are in force, with all numbers by which the kernel knows them. */
-export interface PoliciesInForce {
-  readonly subjects: readonly NumberedSubject[];
-  readonly nextPolicyId: number;
-  readonly placed: readonly PlacedSubject[];
-  readonly rules: readonly SubjectRule[];
-  readonly shares: Shares;
-}
-
-/** What a swap needs of the rest of the enforcer. */
-export interface Surroundings {
+/** What a swap needs of the host. */
+export interface SwapHost {
   readonly shaper: Shaper;
   /** Interfaces on which rates are kept. */
-  readonly ifindexes: readonly number[];
-  readonly dnsPorts: readonly number[];
-  /** The cgroups of these subjects. Throws UsageError. */
+  readonly shapedIfindexes: readonly number[];
+  /** The cgroups of these subjects, containers that run included. Throws UsageError. */
   place(numbered: readonly NumberedSubject[]): PlacedSubject[];
-  /** The resolvers that these policies trust. */
+  /** The resolvers of the moment of the switch, for they may change while the policies are compiled. */
   trusted(policyIds: readonly number[]): Trusted;
-}
-
-/** The part of an instance's record that is about policies. */
-export function recordPolicies(
-  policies: PoliciesInForce,
-): Pick<InstanceRecord, 'policies' | 'nextPolicyId' | 'cgroups' | 'rules'> {
-  const { subjects, nextPolicyId, placed, rules, shares } = policies;
-  return {
-    policies: subjects.map(({ policyId, subject, policy, shaping }) => ({
-      policyId,
-      subject: subjectText(subject),
-      dns: policy.dns,
-      audit: policy.audit,
-      settings: [...describeSettings(policy), ...(shaping ? [describeShaping(shaping)] : [])],
-    })),
-    nextPolicyId,
-    cgroups: placed.map(recordCgroup),
-    rules: rules.map(({ id, policyId, rule }) => {
-      const share: Share | undefined = shares.get(id);
-      return { id, policyId, canonical: canonicalRule(rule), source: rule.source, ...(share && { share }) };
-    }),
-  };
-}
-
-function recordCgroup({ policyId, path, id, netnsCookie, ownsNetns }: PlacedSubject): RecordedCgroup {
-  return { policyId, path, id: `${id}`, netnsCookie: `${netnsCookie}`, ownsNetns };
+  /** Their ports. */
+  dnsPorts(): readonly number[];
 }
 
 /**
  * Puts other policies in force in one step; what was in force stays until then, and stays when it throws: UsageError
- * past a bound or for a subject that is not there, SystemError. Rules that stay keep ids, leases and flows; flows of
- * those that go are ended.
+ * past a bound, or for what only a start can do, SystemError. Rules that stay keep ids, leases and flows. What the
+ * policies before left is for `tidyUp`.
  */
 export async function swapPolicies(
-  { state, pins, run }: HookContext,
+  context: HookContext,
+  host: SwapHost,
   before: PoliciesInForce,
   policies: readonly SubjectPolicy[],
-  surroundings: Surroundings,
 ): Promise<PoliciesInForce> {
-  const { shaper, ifindexes, dnsPorts } = surroundings;
-  const known = before.subjects.map(({ subject, policyId }) => ({ subject: subjectText(subject), policyId }));
+  const { state, run } = context;
+  refuseOtherScope(before.subjects, policies);
+  const known = knownSubjects(before.subjects, before.placed, policies);
   const { numbered, nextPolicyId } = numberSubjects(policies, known, before.nextPolicyId);
-  const placed = surroundings.place(numbered);
+  const placed = host.place(numbered);
   const ids: RuleIds = {
     known: new Map(
       before.rules.map(({ id, policyId, rule }) => [ruleKey(policyId, canonicalRule(rule)), id]),
@@ -91,28 +58,62 @@ export async function swapPolicies(
     next: nextRuleId(state),
     shares: before.shares,
   };
-  const { compiled, rules } = compilePolicies(numbered, ids, dnsPorts);
+  const { compiled, rules } = compilePolicies(numbered, ids, []);
   const after = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
-  const record = run.readRecord(activeEpoch(state));
-  if (!record) throw new RangeError('the record of what is in force is gone');
   await fillSlot(state, idleSlot(state), compiled);
-  shaper.apply(numbered, ifindexes);
-  const next = { ...record, epoch: nextEpoch(state), ...recordPolicies(after), classes: shaper.classes };
-  run.prepareRecord(next);
-  // Those of subjects that go are trusted until they are gone.
-  const policyIds = numbered.map(({ policyId }) => policyId);
-  setTrusted(state, surroundings.trusted([...policyIds, ...known.map(({ policyId }) => policyId)]));
-  await switchSlot(state, compiled);
-  run.commitRecord();
-  attachSubjects(state, pins, placed, (policyId) => shaper.priorityOf(policyId));
-  setTrusted(state, surroundings.trusted(policyIds));
-  const inForce = new Set(rules.map(({ id }) => id));
-  endFlows(
-    state,
-    before.rules.map(({ id }) => id).filter((id) => !inForce.has(id)),
-  );
+  await addRuleStates(state, compiled.rules);
+  const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
+  const subjects = { before: before.placed, after: placed, priorityOf };
+  try {
+    host.shaper.apply(numbered, host.shapedIfindexes);
+    await prepareSubjects(context, subjects);
+    // From here on nothing else gets a turn: what is written down is what is in force.
+    const record = run.currentRecord(activeEpoch(state));
+    if (!record) throw new RangeError('the record of what is in force is gone');
+    const { classes } = host.shaper;
+    run.prepareRecord({ ...record, epoch: nextEpoch(state), ...recordPolicies(after), classes });
+    setTrusted(state, host.trusted(policyIds(before.subjects, numbered)));
+    switchSlot(state, { ...compiled, dnsPorts: host.dnsPorts() });
+  } catch (thrown) {
+    abandonSubjects(context, subjects);
+    host.shaper.apply(before.subjects, host.shapedIfindexes);
+    throw thrown;
+  }
+  return after;
+}
+
+/**
+ * What can wait until other policies are in force: takes away what only those before needed, and ends the flows that
+ * their rules had allowed. Throws SystemError.
+ */
+export async function tidyUp(
+  context: HookContext,
+  host: SwapHost,
+  before: PoliciesInForce,
+  after: PoliciesInForce,
+): Promise<void> {
+  const { state, run } = context;
+  run.commitRecord(); // what was prepared goes by the epoch in the kernel: a reader finds it either way
+  const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
+  finishSubjects(context, { before: before.placed, after: after.placed, priorityOf });
+  setTrusted(state, host.trusted(policyIds(after.subjects)));
+  const inForce = new Set(after.rules.map(({ id }) => id));
+  await endFlows(state, new Set(before.rules.map(({ id }) => id).filter((id) => !inForce.has(id))), after);
   await freeIdleSlot(state);
   settleRecords(state, after.shares);
   dropRuleStates(state, inForce);
-  return after;
+}
+
+/* Their programs are attached at the start, and what they do without a policy is to refuse all. */
+function refuseOtherScope(before: readonly SubjectPolicy[], after: readonly SubjectPolicy[]): void {
+  const had = before.some(({ subject }) => subject.kind === 'host');
+  const has = after.some(({ subject }) => subject.kind === 'host');
+  if (had && !has)
+    throw new UsageError('no policy is for the controlled interfaces any more: restart for that');
+  if (!had && has)
+    throw new UsageError('a policy is for interfaces, and none is controlled: restart for that');
+}
+
+function policyIds(...lists: readonly (readonly { readonly policyId: number }[])[]): number[] {
+  return [...new Set(lists.flat().map(({ policyId }) => policyId))];
 }

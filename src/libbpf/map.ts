@@ -161,6 +161,15 @@ export class BpfMap implements Disposable {
     return true;
   }
 
+  /** As `delete`, in a thread, for what waits as `setInThread` does. */
+  async deleteInThread(key: Bytes): Promise<boolean> {
+    this.#checkKey(key);
+    const answer = await bpf.mapDelete.inThread(this.fd, Buffer.from(key));
+    if (answer === -ENOENT) return false;
+    checked(answer, this.#doing('delete a key'));
+    return true;
+  }
+
   /**
    * Adds or replaces `count` entries that lie end to end in `keys` and `values`.
    * Lets the event loop turn between chunks of 10,000; not atomic. Throws SystemError.

@@ -1,46 +1,72 @@
 import { describeRule, describeSettings, describeShaping } from './describe.ts';
 import type { SubjectPolicy } from './policy.ts';
-import { canonicalRule } from './rule.ts';
+import { canonicalRule, type Rule } from './rule.ts';
 import { subjectText } from './subject.ts';
+
+/** Rules compared before others get a turn. */
+const TURN = 4_000;
 
 /**
  * What changes from one set of policies to another, a line each: `+` comes, `-` goes. Empty when nothing does. Lines
- * of subjects other than the host begin with whom they are for.
+ * of subjects other than the host begin with whom they are for. `giveTurn` is awaited now and then.
  */
-export function diffPolicies(before: readonly SubjectPolicy[], after: readonly SubjectPolicy[]): string[] {
+export async function diffPolicies(
+  before: readonly SubjectPolicy[],
+  after: readonly SubjectPolicy[],
+  giveTurn: () => Promise<void>,
+): Promise<string[]> {
   const old = bySubject(before);
   const fresh = bySubject(after);
-  const subjects = [...new Set([...old.keys(), ...fresh.keys()])];
-  return subjects.flatMap((subject) => {
+  const changes: string[][] = [];
+  for (const subject of new Set([...old.keys(), ...fresh.keys()])) {
     const where = subject === 'host' ? '' : `${subject}: `;
-    const was = linesOf(old.get(subject));
-    const is = linesOf(fresh.get(subject));
-    return [
-      ...[...was].filter(([key]) => !is.has(key)).map(([, line]) => `- ${where}${line}`),
-      ...[...is].filter(([key]) => !was.has(key)).map(([, line]) => `+ ${where}${line}`),
-    ];
-  });
+    const [was, is] = [old.get(subject), fresh.get(subject)];
+    const settings = { was: settingsOf(was), is: settingsOf(is) };
+    const rules = { was: await rulesOf(was, giveTurn), is: await rulesOf(is, giveTurn) };
+    changes.push(
+      only(settings.was, settings.is).map((text) => `- ${where}${text}`),
+      missing(rules.was, rules.is).map((text) => `- ${where}${text}`),
+      only(settings.is, settings.was).map((text) => `+ ${where}${text}`),
+      missing(rules.is, rules.was).map((text) => `+ ${where}${text}`),
+    );
+  }
+  return changes.flat();
 }
 
 function bySubject(policies: readonly SubjectPolicy[]): Map<string, SubjectPolicy> {
   return new Map(policies.map((each) => [subjectText(each.subject), each]));
 }
 
-/* By what has to be the same for a line not to change: of a rule also its name, for that is what events say. */
-function linesOf(each: SubjectPolicy | undefined): Map<string, string> {
-  if (!each) return new Map();
+function settingsOf(each: SubjectPolicy | undefined): string[] {
+  if (!each) return [];
   const { policy, shaping } = each;
-  const settings = [
+  return [
     `dns ${policy.dns}`,
     ...(policy.audit ? ['audit: nothing is dropped'] : []),
     ...describeSettings(policy),
-    ...(shaping ? [`${describeShaping(shaping)}`] : []),
+    ...(shaping ? [describeShaping(shaping)] : []),
   ];
-  return new Map([
-    ...settings.map((text): [string, string] => [text, text]),
-    ...policy.rules.map((rule): [string, string] => [
-      `${canonicalRule(rule)} ${rule.source}`,
-      `${describeRule(rule)} (${rule.source})`,
-    ]),
-  ]);
+}
+
+/* By what has to be the same for a rule not to change: also by its name, for that is what events say. */
+async function rulesOf(
+  each: SubjectPolicy | undefined,
+  giveTurn: () => Promise<void>,
+): Promise<Map<string, Rule>> {
+  const rules = new Map<string, Rule>();
+  for (const rule of each?.policy.rules ?? []) {
+    rules.set(`${canonicalRule(rule)} ${rule.source}`, rule);
+    if (rules.size % TURN === 0) await giveTurn();
+  }
+  return rules;
+}
+
+function only(these: readonly string[], not: readonly string[]): string[] {
+  return these.filter((text) => !not.includes(text));
+}
+
+function missing(from: ReadonlyMap<string, Rule>, there: ReadonlyMap<string, Rule>): string[] {
+  return [...from]
+    .filter(([key]) => !there.has(key))
+    .map(([, rule]) => `${describeRule(rule)} (${rule.source})`);
 }

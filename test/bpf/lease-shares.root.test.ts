@@ -6,7 +6,7 @@ import { beforeEach, test } from 'node:test';
 import { fillSlot } from '../../src/datapath/fill-slot.ts';
 import { LIMITS } from '../../src/datapath/layout.ts';
 import { readShares, settleRecords, sharesOf } from '../../src/datapath/lease-shares.ts';
-import { freeIdleSlot, idleSlot, switchSlot } from '../../src/datapath/policy-slot.ts';
+import { addRuleStates, freeIdleSlot, idleSlot, switchSlot } from '../../src/datapath/policy-slot.ts';
 import { useHarness } from './harness.ts';
 import { compile, type PolicySpec } from './policy-builder.ts';
 
@@ -61,7 +61,8 @@ test('what was learned between a kill after the switch and the next start has no
   datapath.teach([5], addresses(0, 1));
   await fillSlot(datapath.state, idleSlot(datapath.state), policy);
   datapath.teach([5], addresses(100, 30));
-  await switchSlot(datapath.state, policy); // killed here
+  await addRuleStates(datapath.state, policy.rules);
+  switchSlot(datapath.state, policy); // killed here
   datapath.endLeases();
   await freeIdleSlot(datapath.state);
   datapath.shares = sharesOf(policy.rules);

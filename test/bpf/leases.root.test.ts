@@ -3,7 +3,13 @@ import { beforeEach, test } from 'node:test';
 import { HOST_POLICY } from '../../src/datapath/compile.ts';
 import { fillSlot } from '../../src/datapath/fill-slot.ts';
 import { settleRecords, sharesOf } from '../../src/datapath/lease-shares.ts';
-import { applyPolicy, freeIdleSlot, idleSlot, switchSlot } from '../../src/datapath/policy-slot.ts';
+import {
+  addRuleStates,
+  applyPolicy,
+  freeIdleSlot,
+  idleSlot,
+  switchSlot,
+} from '../../src/datapath/policy-slot.ts';
 import { readWide } from '../../src/datapath/struct.ts';
 import { prune } from '../../src/datapath/teacher.ts';
 import { leaseSeconds } from '../../src/dns/lease.ts';
@@ -274,7 +280,8 @@ test('what is learned while records move has a record, too', async () => {
   const policy = compile(SECOND, datapath.shares);
   await fillSlot(datapath.state, idleSlot(datapath.state), policy);
   learn('www.example.com', 300, '203.0.113.1');
-  await switchSlot(datapath.state, policy);
+  await addRuleStates(datapath.state, policy.rules);
+  switchSlot(datapath.state, policy);
   await freeIdleSlot(datapath.state);
   datapath.shares = sharesOf(policy.rules);
   settleRecords(datapath.state, datapath.shares);

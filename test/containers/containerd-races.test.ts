@@ -12,11 +12,13 @@ import { Recorder } from './recorder.ts';
 const RUNNING = 2;
 const LIMIT = { limitMs: 5_000, what: 'the call' };
 
-/** The calls of a server that answers only when told to. */
+/** The calls of a server that answers only when told to; about the container, from the first time on. */
 class Calls {
+  #knowsContainer = false;
   readonly #streams = new Map<string, ServerHttp2Stream>();
   readonly server = grpcServer((stream, method) => {
     if (method === 'Subscribe') stream.respond({ ':status': 200 });
+    if (method === 'Get' && this.#knowsContainer) this.#describe(stream);
     this.#streams.set(method === 'List' && this.#streams.has('List') ? 'List 2' : method, stream);
   });
 
@@ -34,7 +36,12 @@ class Calls {
   }
 
   async container(): Promise<void> {
-    reply(await this.of('Get'), '0', message([1, message([1, 'web'], [3, 'image'])]));
+    this.#describe(await this.of('Get'));
+    this.#knowsContainer = true;
+  }
+
+  #describe(stream: ServerHttp2Stream): void {
+    reply(stream, '0', message([1, message([1, 'web'], [3, 'image'])]));
   }
 
   async event(topic: string, ...fields: readonly Field[]): Promise<void> {
@@ -63,7 +70,7 @@ describe('watchContainers', () => {
       await calls.container();
       await recorder.event('started', 'web');
       await calls.tasks(pid);
-      await recorder.watch.ready;
+      await recorder.state('following');
       assert.deepEqual(
         recorder.events.map(({ kind, container }) => [kind, container.pid]),
         [['started', pid + 1]],
@@ -81,7 +88,7 @@ describe('watchContainers', () => {
       await calls.container();
       await recorder.event('created', 'web');
       await calls.tasks();
-      await recorder.watch.ready;
+      await recorder.state('following');
       assert.deepEqual(recorder.summary(), ['created web']);
     });
   });

@@ -1,13 +1,13 @@
 /*
  *   watch ── unix socket ── containerd ── shim ── runc ── busybox
  *
- * All of them are real; containerd has its own root, state and socket. A wrapper that it takes for runc can hold up
- * `runc start`, which is where a container waits after it was created.
+ * All of them are real; containerd has its own root, state and socket. What it takes for runc can hold up `runc start`,
+ * where a container waits after it was created.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { openTaskCgroup } from '../../src/containers/task-cgroup.ts';
 import { netnsOfPid } from '../../src/containers/task-netns.ts';
 import { cgroup2Mount, cgroupOfPid } from '../../src/libbpf/cgroup2.ts';
@@ -23,19 +23,21 @@ before(async () => {
   await daemon.start();
   for (const namespace of [one, two]) daemon.importImage(namespace);
 });
+afterEach(() => daemon.endAll());
 after(() => daemon.close());
 
 function commOf(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
 }
 
-/** Whether a `runc start` of that container is under way. */
+/** Whether the real `runc start` of that container is under way. */
 function isStarting(id: string): boolean {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/u.test(name))
     .some((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').endsWith(`\0start\0${id}\0`);
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+        return commOf(Number(pid)) === 'runc' && words.endsWith(`\0start\0${id}\0`);
       } catch {
         return false; // it ended
       }
@@ -63,19 +65,13 @@ describe('watchContainers follows containerd:', () => {
 
   test('a container is told of before its program runs, with pid, labels, cgroup and network namespace', async () => {
     const gate = join(daemon.directory, 'gate');
-    const wrapper = join(daemon.directory, 'held-runc');
-    writeFileSync(
-      wrapper,
-      `#!/bin/sh\ncase " $* " in *" start "*) until [ -e ${gate} ]; do sleep 0.01; done;; esac\nexec runc "$@"\n`,
-      { mode: 0o755 },
-    );
     using recorder = new Recorder({ containerd: [daemon.socket] });
     await recorder.watch.ready;
     const running = daemon.run({
       namespace: one,
       id: 'held',
       labels: { 'nerdctl/name': 'web', app: 'shop' },
-      options: ['--runc-binary', wrapper],
+      options: ['--runc-binary', daemon.heldRunc(gate)],
     });
     const { container } = await recorder.event('created', 'held');
     assert.equal(commOf(container.pid), 'runc:[2:INIT]');
@@ -108,14 +104,16 @@ describe('watchContainers follows containerd:', () => {
   });
 
   test('with hold, a container that was told to start waits until its created was handled', async () => {
+    const gate = join(daemon.directory, 'hold');
     const seen: string[] = [];
     using recorder = new Recorder({ containerd: [daemon.socket], hold: true }, (event) => {
       if (event.kind !== 'created') return;
-      untilSync(() => isStarting(event.container.id), { limitMs: 5_000, what: '`runc start`' });
+      writeFileSync(gate, '');
+      untilSync(() => isStarting('waits'), { limitMs: 10_000, what: '`runc start`' });
       seen.push(`${event.isHeld} ${commOf(event.container.pid)}`);
     });
     await recorder.watch.ready;
-    await daemon.run({ namespace: one, id: 'waits' });
+    await daemon.run({ namespace: one, id: 'waits', options: ['--runc-binary', daemon.heldRunc(gate)] });
     await recorder.event('started', 'waits');
     assert.deepEqual(seen, ['true runc:[2:INIT]']);
     assert.deepEqual(recorder.summary(), ['created waits', 'started waits']);
@@ -144,14 +142,13 @@ describe('watchContainers follows containerd:', () => {
     await daemon.run({ namespace: one, id: 'brief', command: ['/bin/echo', 'hello'] });
     await recorder.event('ended', 'brief');
     assert.deepEqual(recorder.summary(), ['created brief', 'started brief', 'ended brief']);
-    daemon.end(one, 'brief');
   });
 
   test('another process in it, and other labels, are told', async () => {
     using recorder = new Recorder({ containerd: [daemon.socket] });
     await recorder.watch.ready;
     await daemon.run({ namespace: one, id: 'busy', labels: { tier: 'web' } });
-    daemon.ctr(['-n', one, 'tasks', 'exec', '--detach', '--exec-id', 'more', 'busy', '/bin/sleep', '1000']);
+    daemon.exec(one, 'busy', 'more', ['/bin/sleep', '1000']);
     const exec = await recorder.event('exec', 'busy');
     assert.equal(commOf(exec.pid), 'sleep');
     assert.notEqual(exec.pid, exec.container.pid);
@@ -192,8 +189,6 @@ describe('watchContainers follows containerd:', () => {
     await daemon.run({ namespace: one, id: 'after' });
     await recorder.event('created', 'after');
     assert.equal(recorder.summary().filter((each) => each.endsWith(' stays')).length, 2);
-    for (const id of ['stays', 'after']) daemon.end(one, id);
-    daemon.end(two, 'leaves');
   });
 
   test('a daemon that is not there is told of, and found when it comes', async () => {
@@ -207,5 +202,6 @@ describe('watchContainers follows containerd:', () => {
     late.importImage(namespace);
     await late.run({ namespace, id: 'first' });
     await recorder.event('created', 'first');
+    late.endAll();
   });
 });

@@ -1,12 +1,21 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Scope } from '../../src/scope.ts';
 import { type Argv, cleanEnvironment, mustRun, runCommand } from '../lab/command.ts';
 import { Process } from '../lab/process.ts';
-import { until } from '../lab/wait.ts';
+import { until, untilSync } from '../lab/wait.ts';
 import { IMAGE, makeImage } from './image.ts';
 
 const READY_LIMIT_MS = 20_000;
@@ -103,8 +112,25 @@ export class Containerd implements Disposable {
   async run(wanted: Wanted): Promise<void> {
     const { namespace, id, labels = {}, command = [], options = [] } = wanted;
     const labelWords = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
-    const words = ['run', '--detach', '--null-io', '--snapshotter', 'native', ...labelWords, ...options];
+    // Both have a default in /run/containerd, where they would stay.
+    const own = ['--runc-root', `${this.directory}/runc`, '--fifo-dir', this.#fifos()];
+    const words = [
+      'run',
+      '--detach',
+      '--null-io',
+      '--snapshotter',
+      'native',
+      ...own,
+      ...labelWords,
+      ...options,
+    ];
     await run('ctr', ['-a', this.socket, '-n', namespace, ...words, IMAGE, id, ...command]);
+  }
+
+  /** Starts another process in a container that runs; `execId` is for `ctr tasks kill`. */
+  exec(namespace: string, id: string, execId: string, command: readonly string[]): void {
+    const words = ['exec', '--detach', '--fifo-dir', this.#fifos(), '--exec-id', execId, id, ...command];
+    this.ctr(['-n', namespace, 'tasks', ...words]);
   }
 
   /** Runs ctr(8), which has to succeed; gives its output. */
@@ -118,24 +144,30 @@ export class Containerd implements Disposable {
     this.ctr(['-n', namespace, 'containers', 'rm', id]);
   }
 
-  /** Takes ownership: closed before this. */
-  defer(close: () => void): void {
-    this.#scope.defer(close);
+  /** A stand-in for runc, for `--runc-binary`, which holds up `runc start` until the file `gate` is there. */
+  heldRunc(gate: string): string {
+    const path = `${gate}-runc`;
+    const wait = `until [ -e ${gate} ]; do sleep 0.01; done`;
+    writeFileSync(path, `#!/bin/sh\ncase " $* " in *" start "*) ${wait};; esac\nexec runc "$@"\n`, {
+      mode: 0o755,
+    });
+    return path;
+  }
+
+  /** Ends and forgets all containers. */
+  endAll(): void {
+    for (const namespace of this.#namespaces) {
+      for (const id of this.ctr(['-n', namespace, 'containers', 'ls', '-q']).split('\n').filter(Boolean)) {
+        this.#ctr(['-n', namespace, 'tasks', 'rm', '-f', id]); // there may be none
+        this.#ctr(['-n', namespace, 'containers', 'rm', id]);
+      }
+    }
   }
 
   /** Idempotent. */
   close(): void {
-    if (this.#daemon && !this.#daemon.exit) {
-      for (const namespace of this.#namespaces) {
-        const ids = this.#ctr(['-n', namespace, 'containers', 'ls', '-q']).stdout.split('\n').filter(Boolean);
-        for (const id of ids) {
-          this.#ctr(['-n', namespace, 'tasks', 'rm', '-f', id]); // there may be none
-          this.#ctr(['-n', namespace, 'containers', 'rm', id]);
-        }
-      }
-    }
     this.#daemon?.close();
-    removeCgroups([...this.#namespaces]);
+    endLeft(this.directory, [...this.#namespaces]);
     this.#scope.close();
   }
 
@@ -143,16 +175,78 @@ export class Containerd implements Disposable {
     this.close();
   }
 
+  #fifos(): string {
+    const path = join(this.directory, 'fifo');
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
   #ctr(args: readonly string[]) {
     return runCommand(['ctr', '-a', this.socket, '--connect-timeout', '2s', ...args]);
   }
 }
 
+/* What a test that failed left: shims, the processes and cgroups of containers, and the mounts of their roots. */
+function endLeft(directory: string, namespaces: readonly string[]): void {
+  const cgroups = cgroupMounts()
+    .flatMap((mount) => namespaces.map((name) => join(mount, name)))
+    .filter((path) => existsSync(path));
+  for (const pid of shimsOf(directory)) kill(pid);
+  for (const path of cgroups.flatMap(withChildren)) {
+    untilSync(() => pidsIn(path).map(kill).length === 0, {
+      limitMs: 5_000,
+      what: `the end of all in ${path}`,
+    });
+  }
+  for (const path of cgroups.flatMap(withChildren).reverse()) rmdirSync(path);
+  for (const [, path = ''] of mounts()) {
+    if (path.startsWith(`${directory}/`)) mustRun(['umount', '--lazy', path]);
+  }
+}
+
+function shimsOf(directory: string): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      const words = Number.isInteger(pid) ? read(`/proc/${pid}/cmdline`).split('\0') : [];
+      return (
+        words[0]?.endsWith('containerd-shim-runc-v2') && words.some((word) => word.startsWith(directory))
+      );
+    });
+}
+
 /* runc makes /NAMESPACE/ID in every hierarchy, and removes ID. */
-function removeCgroups(names: readonly string[]): void {
-  for (const line of readFileSync('/proc/self/mounts', 'utf8').split('\n')) {
-    const [, mount = '', fsType = ''] = line.split(' ');
-    if (!fsType.startsWith('cgroup')) continue;
-    for (const path of names.map((name) => join(mount, name))) if (existsSync(path)) rmdirSync(path);
+function cgroupMounts(): string[] {
+  return mounts().flatMap(([, path = '', fsType = '']) => (fsType.startsWith('cgroup') ? [path] : []));
+}
+
+function withChildren(path: string): string[] {
+  const names = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return [path, ...names.map(({ name }) => join(path, name))];
+}
+
+function mounts(): string[][] {
+  return read('/proc/self/mounts')
+    .split('\n')
+    .map((line) => line.split(' '));
+}
+
+function pidsIn(cgroup: string): number[] {
+  return read(join(cgroup, 'cgroup.procs')).split('\n').filter(Boolean).map(Number);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // ESRCH: it has ended
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return ''; // it is gone
   }
 }

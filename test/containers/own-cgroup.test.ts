@@ -10,6 +10,8 @@ describe('ownCgroupPath', () => {
     [`/docker/${ID}/init.scope`, ID, 'moby', `/docker/${ID}`],
     [`/system.slice/docker-${ID}.scope/init`, ID, undefined, `/system.slice/docker-${ID}.scope`],
     [`/machine.slice/libpod-${ID}.scope/container`, ID, undefined, `/machine.slice/libpod-${ID}.scope`],
+    [`/libpod_parent/libpod-${ID}/inner`, ID, undefined, `/libpod_parent/libpod-${ID}`],
+    [`/x/libpod-${ID}0/libpod-${ID}`, ID, undefined, `/x/libpod-${ID}0/libpod-${ID}`],
     [`/kubepods/pod1/${ID}`, ID, 'k8s.io', `/kubepods/pod1/${ID}`],
     [`/docker/${ID}/below/${ID}`, ID, 'moby', `/docker/${ID}`],
     ['/default/web', 'web', 'default', '/default/web'],

@@ -1,0 +1,42 @@
+import type { SubjectRule } from '../datapath/compile.ts';
+import type { Share, Shares } from '../datapath/compiled-policy.ts';
+import { describeSettings, describeShaping } from '../policy/describe.ts';
+import { canonicalRule } from '../policy/rule.ts';
+import { subjectText } from '../policy/subject.ts';
+import type { InstanceRecord, RecordedCgroup } from './run-dir.ts';
+import type { NumberedSubject, PlacedSubject } from './subjects.ts';
+
+/** The policies that are in force, with all numbers by which the kernel knows them. */
+export interface PoliciesInForce {
+  readonly subjects: readonly NumberedSubject[];
+  readonly nextPolicyId: number;
+  readonly placed: readonly PlacedSubject[];
+  readonly rules: readonly SubjectRule[];
+  readonly shares: Shares;
+}
+
+/** The part of an instance's record that is about policies. */
+export function recordPolicies(
+  policies: PoliciesInForce,
+): Pick<InstanceRecord, 'policies' | 'nextPolicyId' | 'cgroups' | 'rules'> {
+  const { subjects, nextPolicyId, placed, rules, shares } = policies;
+  return {
+    policies: subjects.map(({ policyId, subject, policy, shaping }) => ({
+      policyId,
+      subject: subjectText(subject),
+      dns: policy.dns,
+      audit: policy.audit,
+      settings: [...describeSettings(policy), ...(shaping ? [describeShaping(shaping)] : [])],
+    })),
+    nextPolicyId,
+    cgroups: placed.map(recordCgroup),
+    rules: rules.map(({ id, policyId, rule }) => {
+      const share: Share | undefined = shares.get(id);
+      return { id, policyId, canonical: canonicalRule(rule), source: rule.source, ...(share && { share }) };
+    }),
+  };
+}
+
+function recordCgroup({ policyId, path, id, netnsCookie, ownsNetns }: PlacedSubject): RecordedCgroup {
+  return { policyId, path, id: `${id}`, netnsCookie: `${netnsCookie}`, ownsNetns };
+}
