@@ -10,6 +10,8 @@ import { findPreset } from './presets.ts';
 /** Larger files are refused. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const CHUNK_BYTES = 1 << 20;
+/** Remarks past this many are counted only: a generated file may have one for each line. */
+const MAX_REMARKS = 100;
 
 /** Where a policy comes from: flags and files, both read again at each reload. */
 export interface PolicySource {
@@ -58,7 +60,9 @@ export class PolicyReader {
     const { readPolicies } = await import('../formats/read-policies.ts');
     const { parts, remarks } = await readPolicies(texts, { ...context, lenient }, progress);
     if (parts.length === 0 && line.rules.length === 0) {
-      const why = remarks.length > 0 ? `\n${remarks.join('\n')}` : '';
+      const why = firstOf(remarks)
+        .map((remark) => `\n${remark}`)
+        .join('');
       throw new NothingAppliesError(
         `no policy of ${files.join(', ')} applies, so nothing would be enforced${why}`,
       );
@@ -69,7 +73,7 @@ export class PolicyReader {
       ...combined,
       efaces: [...new Set(parts.flatMap(({ eface }) => eface ?? []))],
       ifaces: [...new Set(parts.flatMap(({ iface }) => iface ?? []))],
-      remarks: [...remarks, ...combined.remarks].map(escapeControl),
+      remarks: firstOf([...remarks, ...combined.remarks]).map(escapeControl),
     };
     this.#last = { texts, loaded };
     return loaded;
@@ -88,6 +92,11 @@ export class PolicyReader {
     this.#readOnce.set(file, text);
     return text;
   }
+}
+
+function firstOf(remarks: readonly string[]): string[] {
+  const more = remarks.length - MAX_REMARKS;
+  return [...remarks.slice(0, MAX_REMARKS), ...(more > 0 ? [`and ${more} remarks more`] : [])];
 }
 
 function isSameText(before: readonly PolicyText[], now: readonly PolicyText[]): boolean {

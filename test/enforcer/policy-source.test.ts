@@ -83,3 +83,15 @@ test('PolicyReader refuses policies of which none is for the subject', async (co
   writeFileSync(file, 'apiVersion: v1\nkind: List\nitems: []');
   await assert.rejects(readerOf(file).load(), NothingAppliesError);
 });
+
+test('PolicyReader counts remarks past the first hundred', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'l7egg-policy-source-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'p.yaml');
+  writeFileSync(file, `${HEAD}rules: [{cidrs: [${Array(150).fill('10.1.0.0/8').join(', ')}]}]`);
+  const { policies, remarks } = await readerOf(file).load();
+  assert.equal(policies[0]?.policy.rules.length, 1);
+  assert.equal(remarks.length, 101);
+  assert.match(remarks[0] ?? '', /has bits set past its length/u);
+  assert.equal(remarks.at(-1), 'and 199 remarks more'); // 150 masked, 149 said before
+});
