@@ -114,6 +114,7 @@ export class Enforcer {
     this.#scope.use(watchLinks((event) => this.#onLink(event)));
     this.#scope.use(watchAddresses(() => this.#refreshAddresses()));
     this.#coverage.match(); // one may have come or gone since the start
+    this.#policies.followCgroups();
   }
 
   /** What can wait until it is said that we enforce: programs' caches, listed names, what an earlier run left. */

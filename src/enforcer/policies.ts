@@ -10,9 +10,12 @@ import {
 import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isContainerSubject, subjectText } from '../policy/subject.ts';
+import { isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
+import { expectedPath, findPlace } from './cgroup-place.ts';
+import { CgroupWatch } from './cgroup-watch.ts';
 import { ContainerSubjects } from './container-subjects.ts';
 import type { HookContext } from './hooks.ts';
+import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
 import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
 import { formatResolver } from './resolvers.ts';
@@ -42,6 +45,7 @@ export class Policies implements Disposable {
   readonly #subjectNames = new Map<number, string>();
   #current: PoliciesInForce;
   #containers: ContainerSubjects | undefined;
+  #cgroups: CgroupWatch | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(context: PolicyContext, inForce: PoliciesInForce) {
@@ -96,6 +100,7 @@ export class Policies implements Disposable {
       }
       await this.followContainers();
       this.#containers?.rematch();
+      this.followCgroups();
     });
   }
 
@@ -120,6 +125,16 @@ export class Policies implements Disposable {
     this.#matchContainers();
   }
 
+  /** Follows the cgroups of subjects, which may go and come again, as those of services do. */
+  followCgroups(): void {
+    const watched = this.#current.subjects.flatMap(({ subject }) =>
+      isCgroupSubject(subject) ? (expectedPath(subject) ?? []) : [],
+    );
+    if (watched.length === 0 && !this.#cgroups) return;
+    this.#cgroups ??= new CgroupWatch(() => void this.#inTurn(async () => this.#matchCgroups()));
+    this.#cgroups.follow(watched);
+  }
+
   /** Tells the kernel whom each policy trusts. */
   applyTrust(): void {
     const { context, trust } = this.#context;
@@ -131,7 +146,8 @@ export class Policies implements Disposable {
   shape(): void {
     const { shaper, listener } = this.#context;
     try {
-      shaper.apply(this.#current.subjects, this.#shapedOn(this.#current.subjects));
+      const { subjects, placed } = this.#current;
+      shaper.apply(subjects, this.#shapedOn(subjects), placed);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
       listener.remark(`rates are not kept everywhere: ${thrown.message}`);
@@ -156,6 +172,7 @@ export class Policies implements Disposable {
   /** Follows nobody any more; what is in force stays so. Idempotent. */
   close(): void {
     this.#containers?.close();
+    this.#cgroups?.close();
   }
 
   /** After all was taken out of force: gives back what was made for it. */
@@ -213,6 +230,7 @@ export class Policies implements Disposable {
       priority: shaper.priorityOf(placed.policyId),
     });
     this.#current = { ...this.#current, placed: all };
+    if (placed.ownsNetns) this.shape();
     this.record();
   }
 
@@ -220,7 +238,39 @@ export class Policies implements Disposable {
     const { context } = this.#context;
     detachSubject(context.state, context.pins, id);
     this.#current = { ...this.#current, placed: this.#current.placed.filter((each) => each.id !== id) };
+    if (this.#context.shaper.classes.length > 0) this.shape();
     this.record();
+  }
+
+  /* Fails open for what can't be attached, and says so: it is tried again. */
+  #matchCgroups(): void {
+    const { listener } = this.#context;
+    for (const { subject, policyId } of this.#current.subjects) {
+      if (!isCgroupSubject(subject) || subject.kind === 'pid') continue;
+      const before = this.#current.placed.find((each) => each.policyId === policyId);
+      const now = findPlace(subject);
+      if (before?.id === now?.id) continue;
+      try {
+        if (before) this.#remove(before.id);
+        if (now)
+          this.#place({
+            ...now,
+            policyId,
+            netnsCookie: netnsCookie(),
+            netnsInode: netnsInode(),
+            ownsNetns: false,
+          });
+        listener.remark(
+          now
+            ? `${subjectText(subject)} is there: controlled`
+            : `${subjectText(subject)} is gone: it will be controlled again when it returns`,
+        );
+      } catch (thrown) {
+        if (!(thrown instanceof Error)) throw thrown;
+        listener.remark(`${subjectText(subject)} is NOT controlled: ${thrown.message}`);
+      }
+    }
+    this.followCgroups();
   }
 
   /* Places those that run and are not, and removes those that ended, of an earlier run too. */

@@ -76,6 +76,7 @@ async function run(
   script: string,
   lines: number,
   labels: Readonly<Record<string, string>> = {},
+  mounts: readonly string[] = [],
 ): Promise<{ result: () => Promise<string[]>; out: string }> {
   made += 1;
   const out = join(daemon.directory, `out${made}`);
@@ -90,6 +91,7 @@ async function run(
       `network:${host.path}`,
       '--mount',
       `type=bind,src=${out},dst=/out,options=rbind:rw`,
+      ...mounts.flatMap((mount) => ['--mount', mount]),
     ],
   });
   const read = () => (existsSync(join(out, 'result')) ? readFileSync(join(out, 'result'), 'utf8') : '');
@@ -121,6 +123,38 @@ describe('a container', () => {
       daemon.end(namespace, 'mine');
     });
   }
+
+  test('learns from a resolver on its own loopback whose port is rewritten, as Docker has it', async (context) => {
+    const dns = host.spawn('dnsmasq', [
+      ...['--no-daemon', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--bind-interfaces'],
+      ...['--port=5353', '--listen-address=127.0.0.11', `--server=${RESOLVER}`],
+    ]);
+    context.after(() => dns.stop());
+    await until(() => host.listens('udp', 5353), { limitMs: LIMIT_MS, what: 'the resolver on loopback' });
+    const table = `table ip docker {
+      chain out {
+        type nat hook output priority -100;
+        ip daddr 127.0.0.11 udp dport 53 dnat to 127.0.0.11:5353
+        ip daddr 127.0.0.11 tcp dport 53 dnat to 127.0.0.11:5353
+      }
+      chain post {
+        type nat hook postrouting priority 100;
+        ip saddr 127.0.0.11 udp sport 5353 snat to :53
+        ip saddr 127.0.0.11 tcp sport 5353 snat to :53
+      }
+    }`;
+    host.must('nft', [table]);
+    context.after(() => host.run('nft', ['delete', 'table', 'ip', 'docker']));
+    const resolvConf = join(daemon.directory, 'docker-resolv.conf');
+    writeFileSync(resolvConf, 'nameserver 127.0.0.11\n');
+    await start(context, 'other netns', '-container=compose', `-name=${ALLOWED}`);
+    const ask = LOOK_UP.replace(RESOLVER, '127.0.0.11');
+    const script = [tryTo(ALLOWED_ADDRESS), ask, tryTo(ALLOWED_ADDRESS), tryTo(BLOCKED)].join(';');
+    const mounts = [`type=bind,src=${resolvConf},dst=/etc/resolv.conf,options=rbind:ro`];
+    const { result } = await run('compose', `${script}; sleep 600`, 4, {}, mounts);
+    assert.deepEqual(await result(), ['closed', 'known', 'open', 'closed']);
+    daemon.end(namespace, 'compose');
+  });
 
   test('that runs already is controlled from then on, which is said; by label too', async (context) => {
     const loop = `while :; do ${tryTo(BLOCKED)}; sleep 0.2; done`;
@@ -169,6 +203,23 @@ describe('a container', () => {
     );
     second.kill('SIGTERM');
     assert.deepEqual(await second.exited, { code: 0, signal: null });
+  });
+
+  test('with a network of its own is shaped there, by the rate of its policy, until the stop', async (context) => {
+    const queue = () => host.must('tc', ['qdisc', 'show', 'dev', 'eth0', 'root']).replace(/ refcnt.*/su, '');
+    const classes = () => host.must('tc', ['class', 'show', 'dev', 'eth0']);
+    const before = queue();
+    const flags = ['-container=shaped', '-cidr=0.0.0.0/0', '-rate=2mbit', '-eface=lo'];
+    const { process, instance } = await start(context, 'other netns', ...flags);
+    const { result } = await run('shaped', `${tryTo(BLOCKED)}; sleep 600`, 1);
+    assert.deepEqual(await result(), ['open']);
+    assert.match(classes(), /class htb 17e9:1 .*rate 2Mbit/u);
+    process.kill('SIGKILL');
+    await process.exited;
+    assert.match(classes(), /rate 2Mbit/u);
+    assert.equal((await l7egg(host, 'clean', `-instance=${instance}`)).code, 0);
+    assert.equal(queue(), before);
+    daemon.end(namespace, 'shaped');
   });
 
   test('each by its own policy of one file, beside one that nobody named', async (context) => {
