@@ -130,11 +130,12 @@ export function readPolicyFile(path: string, mayBePipe: boolean): { text: string
       throw new UsageError(`Cannot read the policy file "${path}": it is no file`);
     if (isPipe) {
       closeSync(fd);
+      fd = -1; // it may be gone by now
       fd = open(path, constants.O_RDONLY);
     }
     return { text: decode(path, readBounded(fd, `the policy file "${path}"`)), isPipe };
   } finally {
-    closeSync(fd);
+    if (fd >= 0) closeSync(fd);
   }
 }
 
