@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Cgroup } from '../lab/cgroup.ts';
 import { untilListening } from '../lab/servers.ts';
 import { HOST } from '../lab/topology.ts';
+import { openEchoFlow } from './learning-flow.ts';
 import { createSubjectLab, type SubjectLab } from './subject-lab.ts';
 
 const ELSEWHERE = [{ cidrs: ['198.51.100.1'] }];
@@ -63,6 +64,20 @@ describe('calls from outside', () => {
       assert.deepEqual([await call(other), await callHere(other)], ['ok', 'ok'], 'after');
     });
   }
+
+  test('sessions from before go on where the port takes calls, and end where it does not', async (context) => {
+    const [taken, other] = [await serve(lab.a, 'TCP', 4), await serve(lab.a, 'TCP', 6)];
+    using kept = await openEchoFlow(lab.lab.web, `TCP4:${HOST.v4}:${taken}`);
+    using ended = await openEchoFlow(lab.lab.web, `TCP6:[${HOST.v6}]:${other}`);
+    await kept.echo('before');
+    await ended.echo('before');
+    const enforcer = await lab.judge(context, [lab.a], ['-cidr=198.51.100.1', `-inbound=${taken}`]);
+    await kept.echo('after');
+    await ended.untilClosed('after');
+    await kept.echo('again');
+    await enforcer.stop();
+    await kept.echo('at the end');
+  });
 
   test('a port that takes calls is no way out', async (context) => {
     const taken = await serve(lab.a, 'TCP', 4);
