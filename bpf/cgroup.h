@@ -25,13 +25,6 @@
  */
 const volatile __u32 has_packet_netns;
 
-static __always_inline int is_loopback(const struct addr *addr)
-{
-	if (is_ipv4(addr))
-		return addr->bytes[12] == 127;
-	return addr->halves_be[0] == 0 && addr->halves_be[1] == bpf_cpu_to_be64(1);
-}
-
 static __always_inline int is_own_address(const struct addr *addr)
 {
 	return is_loopback(addr) || bpf_map_lookup_elem(&own_addresses, addr);

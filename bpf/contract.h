@@ -127,7 +127,7 @@ struct rule {
 
 struct resolver_key {
 	struct addr addr;
-	__u16 port_be;
+	__u16 port_be; /* 0 = any, of subjects and on loopback only */
 	__u16 policy;
 	__u32 pad;
 };

@@ -363,7 +363,8 @@ function parseCheck(
     instance,
     ...(text !== undefined && { target: parseTarget(text), targetText: text }),
     ...(subject && { subject }),
-    source,
+    // Nothing is put on interfaces or cgroups, so which of them is no question.
+    source: { ...source, isModeGiven: true },
   };
 }
 

@@ -1,57 +1,56 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** For what no directory tells of, and directories that come back. */
+/** For what no directory tells of, such as a cgroup whose parent comes with it. */
 const LOOK_MS = 1_000;
 
-/**
- * Follows directories of the cgroup tree by those that they lie in: one that is removed and made again, as systemd does
- * when it restarts a unit, is another cgroup to the kernel.
- */
+/** Tells when a cgroup may have come or gone: the directories around them are watched, and looked at now and then. */
 export class CgroupWatch implements Disposable {
-  readonly #parents: ReadonlySet<string>;
   readonly #onChange: () => void;
   readonly #looking: NodeJS.Timeout;
   readonly #watchers = new Map<string, FSWatcher>();
 
-  /** @param onChange called at once when something came or went beside them, and now and then: compare their inodes */
-  constructor(paths: readonly string[], onChange: () => void) {
-    this.#parents = new Set(paths.map((path) => dirname(path)));
+  /** @param onChange called with no delay, for a service may be starting in the cgroup */
+  constructor(onChange: () => void) {
     this.#onChange = onChange;
-    this.#watch();
-    this.#looking = setInterval(() => {
-      this.#watch();
-      onChange();
-    }, LOOK_MS);
+    this.#looking = setInterval(onChange, LOOK_MS);
+  }
+
+  /** Watches the parents of these directories, which need not be there, and no others. */
+  follow(paths: readonly string[]): void {
+    const wanted = new Set(paths.map((path) => dirname(path)));
+    for (const [directory, watcher] of this.#watchers) {
+      if (wanted.has(directory)) continue;
+      watcher.close();
+      this.#watchers.delete(directory);
+    }
+    for (const directory of wanted) if (!this.#watchers.has(directory)) this.#watch(directory);
   }
 
   /** Idempotent. */
   close(): void {
     clearInterval(this.#looking);
-    for (const watcher of this.#watchers.values()) watcher.close();
-    this.#watchers.clear();
+    this.follow([]);
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #watch(): void {
-    for (const parent of this.#parents) {
-      if (this.#watchers.has(parent)) continue;
-      try {
-        const watcher = watch(parent, (kind) => {
-          if (kind === 'rename') this.#onChange();
-        });
-        const forget = () => {
-          watcher.close();
-          if (this.#watchers.get(parent) === watcher) this.#watchers.delete(parent);
-        };
-        watcher.on('error', forget);
-        this.#watchers.set(parent, watcher);
-      } catch {
-        // It is not there, or watches are used up: the look now and then goes on.
-      }
+  #watch(directory: string): void {
+    try {
+      const watcher = watch(directory, (kind) => {
+        if (kind === 'rename') this.#onChange();
+      });
+      watcher.on('error', () => this.#forget(directory)); // the directory is gone
+      this.#watchers.set(directory, watcher);
+    } catch {
+      // It is not there: the look now and then finds it when it comes.
     }
+  }
+
+  #forget(directory: string): void {
+    this.#watchers.get(directory)?.close();
+    this.#watchers.delete(directory);
   }
 }

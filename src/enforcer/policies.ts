@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { setTrusted } from '../datapath/host-facts.ts';
 import { settleRecords } from '../datapath/lease-shares.ts';
 import { activeEpoch, applyDnsPorts, dropRuleStates, freeIdleSlot } from '../datapath/policy-slot.ts';
@@ -11,10 +10,12 @@ import {
 import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isContainerSubject, subjectText } from '../policy/subject.ts';
+import { type CgroupSubject, isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, expectedPath, findPlace } from './cgroup-place.ts';
 import { CgroupWatch } from './cgroup-watch.ts';
 import { ContainerSubjects } from './container-subjects.ts';
 import type { HookContext } from './hooks.ts';
+import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
 import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
 import { formatResolver } from './resolvers.ts';
@@ -37,6 +38,13 @@ export interface PolicyContext {
   controlled(): Parameters<typeof shapedInterfaces>[1];
 }
 
+interface MovedCgroup {
+  readonly subject: CgroupSubject;
+  readonly policyId: number;
+  readonly before: PlacedSubject | undefined;
+  readonly now: CgroupPlace | undefined;
+}
+
 /** The policies in force: whom they are for, as cgroups and containers come and go, and what takes their place. */
 export class Policies implements Disposable {
   readonly #context: PolicyContext;
@@ -45,8 +53,6 @@ export class Policies implements Disposable {
   #current: PoliciesInForce;
   #containers: ContainerSubjects | undefined;
   #cgroups: CgroupWatch | undefined;
-  /** Paths of cgroups that were judged and are gone. */
-  readonly #missing = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(context: PolicyContext, inForce: PoliciesInForce) {
@@ -99,21 +105,9 @@ export class Policies implements Disposable {
         if (!(thrown instanceof SystemError)) throw thrown;
         listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
       }
-      this.followCgroups();
       await this.followContainers();
       this.#containers?.rematch();
-    });
-  }
-
-  /** Follows the cgroups that subjects name by path or unit, as they go and come back. */
-  followCgroups(): void {
-    this.#cgroups?.close();
-    this.#cgroups = undefined;
-    const paths = this.#namedCgroups().map(({ path }) => path);
-    if (paths.length === 0) return;
-    this.#cgroups = new CgroupWatch(paths, () => {
-      if (this.#namedCgroups().some(({ path, id }) => inodeOf(path) !== id))
-        void this.#inTurn(async () => this.#matchCgroups());
+      this.followCgroups();
     });
   }
 
@@ -138,6 +132,18 @@ export class Policies implements Disposable {
     this.#matchContainers();
   }
 
+  /** Follows the cgroups of subjects, which may go and come again, as those of services do. */
+  followCgroups(): void {
+    const watched = this.#current.subjects.flatMap(({ subject }) =>
+      isCgroupSubject(subject) ? (expectedPath(subject) ?? []) : [],
+    );
+    if (watched.length === 0 && !this.#cgroups) return;
+    this.#cgroups ??= new CgroupWatch(() => {
+      if (this.#movedCgroups().length > 0) void this.#inTurn(async () => this.#matchCgroups());
+    });
+    this.#cgroups.follow(watched);
+  }
+
   /** Tells the kernel whom each policy trusts. */
   applyTrust(): void {
     const { context, trust } = this.#context;
@@ -149,7 +155,8 @@ export class Policies implements Disposable {
   shape(): void {
     const { shaper, listener } = this.#context;
     try {
-      shaper.apply(this.#current.subjects, this.#shapedOn(this.#current.subjects));
+      const { subjects, placed } = this.#current;
+      shaper.apply(subjects, this.#shapedOn(subjects), placed);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
       listener.remark(`rates are not kept everywhere: ${thrown.message}`);
@@ -173,9 +180,9 @@ export class Policies implements Disposable {
 
   /** Follows nobody any more; what is in force stays so. Idempotent. */
   close(): void {
+    this.#containers?.close();
     this.#cgroups?.close();
     this.#cgroups = undefined;
-    this.#containers?.close();
   }
 
   /** After all was taken out of force: gives back what was made for it. */
@@ -233,6 +240,7 @@ export class Policies implements Disposable {
       priority: shaper.priorityOf(placed.policyId),
     });
     this.#current = { ...this.#current, placed: all };
+    if (placed.ownsNetns) this.shape();
     this.record();
   }
 
@@ -240,44 +248,41 @@ export class Policies implements Disposable {
     const { context } = this.#context;
     detachSubject(context.state, context.pins, id);
     this.#current = { ...this.#current, placed: this.#current.placed.filter((each) => each.id !== id) };
+    if (this.#context.shaper.classes.length > 0) this.shape();
     this.record();
   }
 
-  #namedCgroups(): readonly PlacedSubject[] {
-    const { subjects, placed } = this.#current;
-    const ids = new Set(
-      subjects
-        .filter(({ subject }) => subject.kind === 'cgroup' || subject.kind === 'unit')
-        .map(({ policyId }) => policyId),
-    );
-    return placed.filter(({ policyId }) => ids.has(policyId));
+  /* Subjects whose cgroup is not the one that is controlled, with both; undefined = none. */
+  #movedCgroups(): MovedCgroup[] {
+    return this.#current.subjects.flatMap(({ subject, policyId }) => {
+      if (!isCgroupSubject(subject) || subject.kind === 'pid') return [];
+      const before = this.#current.placed.find((each) => each.policyId === policyId);
+      const now = findPlace(subject);
+      return before?.id === now?.id ? [] : [{ subject, policyId, before, now }];
+    });
   }
 
-  /* Another cgroup of the same path is judged by the same policy. Fails open, and says so, where it can't be. */
+  /* Fails open for what can't be attached, and says so: it is tried again. */
   #matchCgroups(): void {
     const { listener } = this.#context;
     if (!this.#cgroups) return; // closed while this waited for its turn
-    for (const each of this.#namedCgroups()) {
-      const { path, id } = each;
-      const now = inodeOf(path);
-      if (now === id) continue;
-      if (now === undefined) {
-        if (!this.#missing.has(path))
-          listener.remark(`cgroup "${path}" is gone: it will be judged again when it returns`);
-        this.#missing.add(path);
-        continue;
-      }
+    for (const { subject, policyId, before, now } of this.#movedCgroups()) {
+      const own = { policyId, netnsCookie: netnsCookie(), netnsInode: netnsInode(), ownsNetns: false };
       try {
-        this.#place({ ...each, id: now });
-        this.#remove(id);
-        this.#missing.delete(path);
-        listener.remark(`cgroup "${path}" is there again: judged as before`);
+        if (now) this.#place({ ...now, ...own });
+        if (before) this.#remove(before.id);
+        listener.remark(
+          now
+            ? `cgroup "${now.path}" is there: judged by the policy of ${subjectText(subject)}`
+            : `cgroup "${before?.path}" is gone: it will be judged again when it returns`,
+        );
       } catch (thrown) {
         // It may be gone once more.
         if (!(thrown instanceof Error)) throw thrown;
-        listener.remark(`cgroup "${path}" is NOT judged: ${thrown.message}`);
+        listener.remark(`cgroup of ${subjectText(subject)} is NOT judged: ${thrown.message}`);
       }
     }
+    this.followCgroups();
   }
 
   /* Places those that run and are not, and removes those that ended, of an earlier run too. */
@@ -293,8 +298,4 @@ export class Policies implements Disposable {
     const placed = new Set(this.#current.placed.map(({ id, policyId }) => `${id} ${policyId}`));
     for (const each of live.values()) if (!placed.has(`${each.id} ${each.policyId}`)) this.#place(each);
   }
-}
-
-function inodeOf(path: string): bigint | undefined {
-  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }

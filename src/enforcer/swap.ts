@@ -65,7 +65,7 @@ export async function swapPolicies(
   const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
   const subjects = { before: before.placed, after: placed, priorityOf };
   try {
-    host.shaper.apply(numbered, host.shapedIfindexes);
+    host.shaper.apply(numbered, host.shapedIfindexes, placed);
     await prepareSubjects(context, subjects);
     // From here on nothing else gets a turn: what is written down is what is in force.
     const record = run.currentRecord(activeEpoch(state));
@@ -76,7 +76,7 @@ export async function swapPolicies(
     switchSlot(state, { ...compiled, dnsPorts: host.dnsPorts() });
   } catch (thrown) {
     abandonSubjects(context, subjects);
-    host.shaper.apply(before.subjects, host.shapedIfindexes);
+    host.shaper.apply(before.subjects, host.shapedIfindexes, before.placed);
     throw thrown;
   }
   return after;

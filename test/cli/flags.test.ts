@@ -63,7 +63,7 @@ describe('parseOptions finds the command', () => {
         instance: 'default',
         target: { host: { kind: 'name', name: 'example.com' }, port: 443, l4Proto: 17 },
         targetText: 'example.com:443/udp',
-        source: NO_SOURCE,
+        source: { ...NO_SOURCE, isModeGiven: true },
       },
     ],
     [
@@ -73,7 +73,7 @@ describe('parseOptions finds the command', () => {
         instance: 'a',
         target: { host: { kind: 'name', name: 'status' }, l4Proto: 6 },
         targetText: 'status',
-        source: NO_SOURCE,
+        source: { ...NO_SOURCE, isModeGiven: true },
       },
     ],
   ];

@@ -194,9 +194,12 @@ describe('an enforcer of subjects', () => {
     const first = await lab.judge(context, [gone, lab.b], ALLOW, { instance });
     assert.equal(await isOpen(gone), false);
     rmdirSync(gone.directory);
-    const said = await status(instance);
-    assert.equal(said.code, 3, said.stdout);
-    assert.match(said.stdout, new RegExp(`^ +cgroup +${gone.directory}: NOT ATTACHED$`, 'mu'));
+    await first.process.waitForLine(/is gone: it will be judged again when it returns/, LIMIT_MS);
+    assert.match((await status(instance)).stdout, /^ +cgroup +none there: waited for$/mu);
+    const returned = lab.a.below('gone');
+    await first.process.waitForLine(/is there: judged by/, LIMIT_MS);
+    assert.equal(await isOpen(returned), false);
+    rmdirSync(returned.directory);
     assert.equal(await isOpen(lab.b), false, 'the other one is judged still');
     await killNow(first);
     const failed = await l7egg(
@@ -232,7 +235,7 @@ describe('an enforcer of subjects', () => {
       const after = enforcer.process.mark();
       mkdirSync(unit.directory, { recursive: true });
       assert.notEqual(unit.id, first);
-      await enforcer.process.waitForLine(/inner" is there again: judged as before/, LIMIT_MS, after);
+      await enforcer.process.waitForLine(/inner" is there: judged by/, LIMIT_MS, after);
       assert.equal(await isOpen(unit), false);
       assert.equal(await lab.came(unit, 'tcp4', OK, '80'), 'ok');
       await passes(unit, 'one.ok.example');
