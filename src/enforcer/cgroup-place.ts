@@ -40,6 +40,11 @@ export function findPlace(subject: CgroupSubject): CgroupPlace | undefined {
   }
 }
 
+/** Whether the cgroup is still there, and not another one at its path. */
+export function isSamePlace({ path, id }: CgroupPlace): boolean {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino === id;
+}
+
 /** Where the cgroup of a subject is, or would be if it were there; undefined where that is not known. */
 export function expectedPath(subject: CgroupSubject): string | undefined {
   const mount = needCgroup2();

@@ -11,7 +11,7 @@ import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { type CgroupSubject, isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
-import { type CgroupPlace, expectedPath, findPlace } from './cgroup-place.ts';
+import { type CgroupPlace, expectedPath, findPlace, isSamePlace, placeOfSubject } from './cgroup-place.ts';
 import { CgroupWatch } from './cgroup-watch.ts';
 import { ContainerSubjects } from './container-subjects.ts';
 import type { HookContext } from './hooks.ts';
@@ -206,12 +206,23 @@ export class Policies implements Disposable {
       shaper,
       shapedIfindexes: this.#shapedOn(policies),
       place: (numbered) => [
-        ...placeSubjects(numbered, netnsCookie()),
+        ...placeSubjects(numbered, netnsCookie(), (subject, policyId) => this.#findAgain(subject, policyId)),
         ...(this.#containers?.places(numbered) ?? []),
       ],
       trusted: (policyIds) => trust.by(policyIds),
       dnsPorts: () => trust.ports,
     };
+  }
+
+  /* Subjects that are known may be away just now, as services are; of processes it is the cgroup that was meant. */
+  #findAgain(subject: CgroupSubject, policyId: number): CgroupPlace | undefined {
+    const { subjects, placed } = this.#current;
+    const isKnown = subjects.some((each) => each.policyId === policyId);
+    if (subject.kind === 'pid' && isKnown) {
+      const before = placed.find((each) => each.policyId === policyId);
+      return before && isSamePlace(before) ? before : undefined;
+    }
+    return isKnown || this.#context.options.wait ? findPlace(subject) : placeOfSubject(subject);
   }
 
   #shapedOn(policies: readonly SubjectPolicy[]): number[] {

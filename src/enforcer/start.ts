@@ -39,6 +39,7 @@ import type { Rule } from '../policy/rule.ts';
 import { Scope } from '../scope.ts';
 import { canAdopt } from './adopt.ts';
 import { provideBpffs } from './bpffs.ts';
+import { findPlace, placeOfSubject } from './cgroup-place.ts';
 import { Enforcer, type InForce } from './enforcer.ts';
 import { attachAll, dropOthers, findPresent, type HookContext, programsFor } from './hooks.ts';
 import {
@@ -164,7 +165,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     record?.nextPolicyId,
   );
   const placed = [
-    ...placeSubjects(numbered, cookie, () => options.wait),
+    ...placeSubjects(numbered, cookie, options.wait ? findPlace : placeOfSubject),
     ...recordedContainers(numbered, record?.cgroups ?? []),
   ];
   const ids: RuleIds = {

@@ -7,8 +7,8 @@ import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
-import { type CgroupPlace, findPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import { type CgroupSubject, isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, findPlace, placeAt } from './cgroup-place.ts';
 import { netnsInode } from './netns.ts';
 import type { RecordedCgroup } from './run-dir.ts';
 
@@ -71,7 +71,7 @@ export function knownSubjects(
   const renamed = policies
     .filter(({ subject }) => !had.has(subjectText(subject)))
     .flatMap(({ subject }) => {
-      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n, () => true);
+      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n, findPlace);
       const found = placed && free.get(placed.id);
       if (found) free.delete(placed.id);
       return found ? [{ subject: subjectText(subject), policyId: found.policyId }] : [];
@@ -80,13 +80,14 @@ export function knownSubjects(
 }
 
 /**
- * The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there, when two
- * are the same cgroup, and when they are at more depths of the tree than programs of interfaces look at.
+ * The cgroups of subjects that are named by path, unit or process, as `find` finds them; undefined = not there now,
+ * and that may be. Throws what `find` throws, UsageError when two are the same cgroup, and when they are at more
+ * depths of the tree than programs of interfaces look at.
  */
 export function placeSubjects(
   numbered: readonly Pick<NumberedSubject, 'subject' | 'policyId'>[],
   netnsCookie: bigint,
-  mayBeAbsent: (subject: Subject) => boolean = () => false,
+  find: (subject: CgroupSubject, policyId: number) => CgroupPlace | undefined,
 ): PlacedSubject[] {
   const named = new Map<bigint, string>();
   const placed = numbered.flatMap(({ subject, policyId }) => {
@@ -94,7 +95,7 @@ export function placeSubjects(
       case 'cgroup':
       case 'unit':
       case 'pid': {
-        const place = mayBeAbsent(subject) ? findPlace(subject) : placeOfSubject(subject);
+        const place = find(subject, policyId);
         if (!place) return [];
         const [text, other] = [subjectText(subject), named.get(place.id)];
         if (other !== undefined)
