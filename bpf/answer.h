@@ -28,7 +28,7 @@ static long learn_step(__u32 round, struct learn_walk *walk)
 	for (int i = 0; i < MAX_HELD; i++) {
 		if (i >= s->n_rules || !s->rules[i])
 			break;
-		stored |= learn_address(s, n, s->rules[i], ttl);
+		stored |= learn_address(s->area, n, s->rules[i], ttl);
 	}
 	if (s->n_rules) {
 		if (!stored)
@@ -91,7 +91,7 @@ static long alias_step(__u32 round, struct alias_walk *walk)
 	for (i = 0; i < MAX_HELD; i++) {
 		if (i >= s->n_rules)
 			break;
-		learn_alias(s, n, s->rules[i]);
+		learn_alias(s->area, n, s->rules[i]);
 	}
 	return 0;
 }
@@ -103,8 +103,9 @@ static __always_inline long forget_query(struct scratch *s, int is_observed)
 }
 
 /* The scratch packet came from a trusted resolver's DNS port. */
-__noinline int handle_answer(struct __sk_buff *skb, struct scratch *s)
+__noinline int handle_answer(struct __sk_buff *skb, __u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	struct control *c = get_control();
 	struct pending *pending;
 	struct packet *pkt;
@@ -178,7 +179,7 @@ __noinline int handle_answer(struct __sk_buff *skb, struct scratch *s)
 		count(COUNT_UNBOUND);
 		return 0;
 	}
-	if (!(repeats_question(s, pending) || read_question(s)) || s->qclass != DNS_CLASS_IN ||
+	if (!(repeats_question(s, pending) || read_question(s->area)) || s->qclass != DNS_CLASS_IN ||
 	    s->name_hash != pending->name_hash || s->name_length != pending->name_length ||
 	    s->qtype != pending->qtype) {
 		count(COUNT_QUESTION);
@@ -217,9 +218,9 @@ __noinline int handle_answer(struct __sk_buff *skb, struct scratch *s)
 	if (flags & DNS_FLAG_TRUNCATED)
 		return 0;
 	if (epoch != s->epoch && !is_observed) {
-		if (!read_question(s))
+		if (!read_question(s->area))
 			return 0;
-		match_name(s);
+		match_name(s->area);
 		if (!s->is_listed || s->deny_rule)
 			return 0;
 	}

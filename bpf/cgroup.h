@@ -123,7 +123,7 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	begin(s, c, subject->policy);
 	if (!is_in_force(s))
 		return CGROUP_PASS;
-	parsed = parse_packet(skb, s, 0);
+	parsed = parse_packet(skb, s->area, 0);
 	if (parsed != PARSED_OK) {
 		note_unparsed(s, parsed);
 		return drop_unless_audit(skb, s);
@@ -139,7 +139,7 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	if (passes_by_socket(s, socket) || is_link_upkeep(skb, s))
 		return CGROUP_PASS;
 	if (to_resolver) {
-		if (judge_query(skb, s) == QUERY_PASS)
+		if (judge_query(skb, s->area) == QUERY_PASS)
 			return CGROUP_PASS;
 		count(COUNT_REFUSED);
 		return CGROUP_DROP;
@@ -184,7 +184,7 @@ static __always_inline int enter_subject(struct __sk_buff *skb)
 	if (!s)
 		return CGROUP_PASS;
 	begin(s, c, subject->policy);
-	if (is_in_force(s) && parse_packet(skb, s, 0) == PARSED_OK) {
+	if (is_in_force(s) && parse_packet(skb, s->area, 0) == PARSED_OK) {
 		s->asks_home = is_in_netns(skb, subject);
 		tracks = !(policy_flags(s->slot, s->policy) & POLICY_NO_INBOUND);
 		take_arrival(skb, s, c, 1, tracks);
@@ -272,7 +272,7 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, struct scratch 
 		if (!is_foreign_server(s, ctx))
 			return CGROUP_PASS;
 	}
-	judge_rules(s);
+	judge_rules(s->area);
 	if (s->result.verdict != VERDICT_DENY)
 		return CGROUP_PASS;
 	return tell_denial(s) ? CGROUP_DROP : CGROUP_PASS;

@@ -29,6 +29,7 @@
 #define MAX_DNS_STREAMS 4096
 #define MAX_INTERFACES 1024
 #define MAX_SUBJECTS 1024
+#define MAX_LEVELS 8
 #define RING_BYTES (1 << 20)
 
 #define MAX_NAME 255	   /* wire bytes, RFC 1035 2.3.4, root label included */
@@ -176,8 +177,7 @@ struct control {
 	__u64 hash_seed;
 	__u32 next_rule_id;
 	__u32 ready; /* 1 once the first verdict program was attached */
-	__u8 subject_levels[4]; /* depths in the cgroup tree at which subjects are; 0 = none */
-	__u32 pad;
+	__u8 subject_levels[MAX_LEVELS]; /* depths in the cgroup tree at which subjects are; 0 = none */
 };
 
 struct flow_key {

@@ -98,11 +98,11 @@ static __always_inline int tell_denial(struct scratch *s)
 
 	if (policy_flags(s->slot, s->policy) & POLICY_AUDIT) {
 		s->result.verdict = VERDICT_WOULD_DENY;
-		tell_flow(s);
+		tell_flow(s->area);
 		return 0;
 	}
 	s->result.verdict = VERDICT_DENY;
-	tell_flow(s);
+	tell_flow(s->area);
 	rule = s->result.rule;
 	state = bpf_map_lookup_elem(&rule_states, &rule);
 	if (state)
@@ -120,15 +120,16 @@ static __always_inline void tell_query(struct __sk_buff *skb, struct scratch *s,
 /* The scratch packet goes to a trusted resolver's DNS port: judged by the name in it, every time. An enum
  * query_verdict; what does not pass has been told.
  */
-__noinline int judge_query(struct __sk_buff *skb, struct scratch *s)
+__noinline int judge_query(struct __sk_buff *skb, __u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	__u32 flags;
 	int verdict;
 
 	if (!s)
 		return QUERY_DROP;
 	flags = policy_flags(s->slot, s->policy);
-	verdict = handle_query(skb, s, flags);
+	verdict = handle_query(skb, s->area, flags);
 	if (verdict == QUERY_PASS)
 		return QUERY_PASS;
 	if (flags & POLICY_AUDIT) {
@@ -148,11 +149,11 @@ static __always_inline void allow_flow(struct __sk_buff *skb, struct scratch *s)
 		__sync_fetch_and_add(&state->allowed, 1);
 	keep_flow(&s->key, rule, s->epoch);
 	if (is_tcp(&s->pkt))
-		keep_with_socket(skb, s, 0);
+		keep_with_socket(skb, s->area, 0);
 	if (is_tcp(&s->pkt) && !is_first_tcp(&s->pkt) && s->result.verdict == VERDICT_ALLOW)
 		s->result.reason = REASON_ESTABLISHED;
 	note_sender(skb, s);
-	tell_flow(s);
+	tell_flow(s->area);
 }
 
 /* Reads control once and puts what the packet is judged by into the scratch area. */
@@ -182,7 +183,7 @@ static __always_inline void note_unparsed(struct scratch *s, int parsed)
 static __always_inline int passes_by_socket(struct scratch *s, int socket)
 {
 	if (socket == SOCKET_ENDING)
-		is_known_flow(s); /* notes the end where the map has it */
+		is_known_flow(s->area); /* notes the end where the map has it */
 	return socket == SOCKET_FLOW || socket == SOCKET_ENDING;
 }
 
@@ -208,20 +209,20 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct scratch *s
 		return 0;
 	}
 	if (is_first_tcp(pkt)) {
-		judge_rules(s);
-	} else if (is_known_flow(s)) {
+		judge_rules(s->area);
+	} else if (is_known_flow(s->area)) {
 		if (pkt->is_fragment)
 			admit_fragments(pkt, s->policy);
 		else if (socket == SOCKET_OTHER)
-			keep_with_socket(skb, s, 0);
+			keep_with_socket(skb, s->area, 0);
 		return 1;
-	} else if (is_inbound_reply(skb, s)) {
+	} else if (is_inbound_reply(skb, s->area)) {
 		if (pkt->is_fragment)
 			admit_fragments(pkt, s->policy);
 		else if (socket == SOCKET_OTHER)
-			keep_with_socket(skb, s, 1);
+			keep_with_socket(skb, s->area, 1);
 		return 1;
-	} else if (is_error_of_flow(skb, s)) {
+	} else if (is_error_of_flow(skb, s->area)) {
 		if (pkt->is_fragment)
 			admit_fragments(pkt, s->policy);
 		return 1;
@@ -229,7 +230,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct scratch *s
 		__u16 withdrawn = s->result.reason;
 		__u32 old_rule = s->result.rule;
 
-		judge_rules(s);
+		judge_rules(s->area);
 		if (s->result.verdict == VERDICT_DENY && withdrawn) {
 			s->result.reason = withdrawn;
 			s->result.rule = old_rule;
@@ -244,17 +245,19 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct scratch *s
 }
 
 /* Drops the scratch packet with an answer, or under audit lets it pass. */
-__noinline int deny(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int deny(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	if (!s)
 		return TC_ACT_SHOT;
 	note_sender(skb, s);
-	return tell_denial(s) ? refuse(skb, s, with_l2) : PASS;
+	return tell_denial(s) ? refuse(skb, s->area, with_l2) : PASS;
 }
 
 /* A query that was judged, as tc answers it. */
-__noinline int answer_query(struct __sk_buff *skb, struct scratch *s, __u32 with_l2, __u32 verdict)
+__noinline int answer_query(struct __sk_buff *skb, __u32 area, __u32 with_l2, __u32 verdict)
 {
+	struct scratch *s = get_scratch(area);
 	if (!s)
 		return TC_ACT_SHOT;
 	if (verdict == QUERY_PASS)
@@ -264,11 +267,11 @@ __noinline int answer_query(struct __sk_buff *skb, struct scratch *s, __u32 with
 		s->n_rules = 0;
 		remember_query(s, &pending_queries);
 		count(COUNT_REFUSED);
-		if (answer_nxdomain(skb, s, with_l2))
+		if (answer_nxdomain(skb, s->area, with_l2))
 			return TC_ACT_SHOT;
 		return send_up(skb);
 	}
-	return is_tcp(&s->pkt) ? reset_both_ends(skb, s, with_l2) : refuse(skb, s, with_l2);
+	return is_tcp(&s->pkt) ? reset_both_ends(skb, s->area, with_l2) : refuse(skb, s->area, with_l2);
 }
 
 /* The socket is of a cgroup that has a policy of its own: it was judged where the cgroup's hooks are. Those are
@@ -279,7 +282,7 @@ static __always_inline int is_judged_elsewhere(struct __sk_buff *skb, struct scr
 {
 	__u32 *policy;
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < MAX_LEVELS; i++) {
 		__u64 id;
 
 		if (!c->subject_levels[i])
@@ -305,12 +308,12 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	begin(s, c, policy);
 	if (c->subject_levels[0] && is_judged_elsewhere(skb, s, c))
 		return PASS;
-	parsed = parse_packet(skb, s, with_l2);
+	parsed = parse_packet(skb, s->area, with_l2);
 	if (parsed == PARSED_ARP)
 		return PASS;
 	if (parsed != PARSED_OK) {
 		note_unparsed(s, parsed);
-		return deny(skb, s, with_l2);
+		return deny(skb, s->area, with_l2);
 	}
 	set_flow_key(&s->key, &s->pkt, policy);
 	to_resolver = goes_to_resolver(s, c);
@@ -319,12 +322,12 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	if (passes_by_socket(s, socket) || is_link_upkeep(skb, s))
 		return PASS;
 	if (to_resolver) {
-		verdict = answer_query(skb, s, with_l2, judge_query(skb, s));
+		verdict = answer_query(skb, s->area, with_l2, judge_query(skb, s->area));
 		if (verdict == PASS && s->pkt.is_fragment)
 			admit_fragments(&s->pkt, policy);
 		return verdict;
 	}
-	return judge_packet(skb, s, socket) ? PASS : deny(skb, s, with_l2);
+	return judge_packet(skb, s, socket) ? PASS : deny(skb, s->area, with_l2);
 }
 
 /* Queries only: an interface that learns but is not enforced. */
@@ -336,10 +339,10 @@ static __always_inline int egress_track(struct __sk_buff *skb, __u32 policy, int
 	if (!c || !s)
 		return PASS;
 	begin(s, c, policy);
-	if (parse_packet(skb, s, with_l2) != PARSED_OK || s->pkt.is_fragment)
+	if (parse_packet(skb, s->area, with_l2) != PARSED_OK || s->pkt.is_fragment)
 		return PASS;
 	if (goes_to_resolver(s, c))
-		handle_query(skb, s, 0);
+		handle_query(skb, s->area, 0);
 	return PASS;
 }
 

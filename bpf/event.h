@@ -52,8 +52,9 @@ static __always_inline __u64 next_in_series(struct packet *pkt, __u32 policy, __
 }
 
 /* Tells the verdict of the packet in the scratch area, of the socket and the interface noted there. */
-__noinline int tell_flow(struct scratch *s)
+__noinline int tell_flow(__u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	struct verdict_result *result;
 	struct packet *pkt;
 	struct proc *proc;

@@ -56,8 +56,9 @@ static __always_inline int is_tcp(struct packet *pkt)
 }
 
 /* Whether the scratch packet is a reply: somebody outside began its flow. */
-__noinline int is_inbound_reply(struct __sk_buff *skb, struct scratch *s)
+__noinline int is_inbound_reply(struct __sk_buff *skb, __u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	__u32 arrived_on = skb->ingress_ifindex;
 	struct inbound *found;
 	struct flow_key *key;
@@ -98,19 +99,21 @@ __noinline int is_inbound_reply(struct __sk_buff *skb, struct scratch *s)
 }
 
 /* The rule of a flow still stands in the active slot, and no deny was put before it. */
-__noinline int is_still_allowed(struct scratch *s, __u32 rule_id)
+__noinline int is_still_allowed(__u32 area, __u32 rule_id)
 {
+	struct scratch *s = get_scratch(area);
 	struct addr_rules *found;
 
-	if (!s || !rule_covers(s, rule_id))
+	if (!s || !rule_covers(s->area, rule_id))
 		return 0;
 	found = find_prefix(s->slot, s->policy, &s->pkt.destination);
-	return !(found && found->deny_set && find_in_set(s, found->deny_set));
+	return !(found && found->deny_set && find_in_set(s->area, found->deny_set));
 }
 
 /* The scratch packet is of a flow that was allowed. Its rule is looked up again after each swap. */
-__noinline int is_known_flow(struct scratch *s)
+__noinline int is_known_flow(__u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	struct flow_key *key;
 	struct packet *pkt;
 	struct flow *flow;
@@ -126,7 +129,7 @@ __noinline int is_known_flow(struct scratch *s)
 		return 0;
 	rule = flow->rule;
 	if (flow->epoch != s->epoch) {
-		if (!is_still_allowed(s, flow->rule)) {
+		if (!is_still_allowed(s->area, flow->rule)) {
 			s->result.reason = REASON_WITHDRAWN;
 			s->result.rule = flow->rule;
 			bpf_map_delete_elem(&flows, key);
@@ -195,7 +198,7 @@ static __always_inline int match_socket(struct __sk_buff *skb, struct scratch *s
 		return SOCKET_FLOW;
 	/* After each swap the rule is looked up again. The map of flows may have forgotten it by now. */
 	if (kept->epoch != s->epoch) {
-		if (!is_still_allowed(s, kept->rule)) {
+		if (!is_still_allowed(s->area, kept->rule)) {
 			s->result.reason = REASON_WITHDRAWN;
 			s->result.rule = kept->rule;
 			bpf_sk_storage_delete(&socket_flows, sk);
@@ -207,8 +210,9 @@ static __always_inline int match_socket(struct __sk_buff *skb, struct scratch *s
 }
 
 /* So that a local flow neither depends on the LRU maps nor pays for them. */
-__noinline int keep_with_socket(struct __sk_buff *skb, struct scratch *s, __u32 inbound)
+__noinline int keep_with_socket(struct __sk_buff *skb, __u32 area, __u32 inbound)
 {
+	struct scratch *s = get_scratch(area);
 	struct bpf_sock *sk = skb->sk;
 	struct socket_flow *kept;
 
@@ -255,8 +259,9 @@ static __always_inline int is_live_flow(struct scratch *s, struct flow *flow, __
 }
 
 /* The packet an ICMP error quotes belongs to a live flow, and the error goes to its other end. */
-__noinline int is_error_of_flow(struct __sk_buff *skb, struct scratch *s)
+__noinline int is_error_of_flow(struct __sk_buff *skb, __u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	struct flow_key key = {};
 	struct packet *pkt;
 	struct flow *flow;

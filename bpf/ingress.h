@@ -80,7 +80,7 @@ static __always_inline int takes_calls(struct scratch *s)
 
 	if (flags & POLICY_NO_INBOUND)
 		return 0;
-	return !(flags & POLICY_LIMIT_INBOUND) || rule_covers(s, INBOUND_RULES + s->policy);
+	return !(flags & POLICY_LIMIT_INBOUND) || rule_covers(s->area, INBOUND_RULES + s->policy);
 }
 
 /* An answer counts when this interface asked by broadcast a moment ago. */
@@ -98,8 +98,9 @@ static __always_inline void note_dhcp_server(struct __sk_buff *skb, struct packe
 }
 
 /* Remembers who calls from outside, so that replies pass. */
-__noinline int track_inbound(struct __sk_buff *skb, struct scratch *s, __u32 policy)
+__noinline int track_inbound(struct __sk_buff *skb, __u32 area, __u32 policy)
 {
+	struct scratch *s = get_scratch(area);
 	struct inbound *entry;
 	struct flow_key key;
 	struct packet *pkt;
@@ -158,9 +159,9 @@ static __always_inline int take_arrival(struct __sk_buff *skb, struct scratch *s
 	if (learns && s->asks_home && !s->pkt.is_later_fragment &&
 	    (s->pkt.l4_proto == IPPROTO_UDP || s->pkt.l4_proto == IPPROTO_TCP) &&
 	    is_resolver(&c->slots[s->slot & 1], &s->pkt.source, s->pkt.source_port_be, s->policy))
-		handle_answer(skb, s);
+		handle_answer(skb, s->area);
 	else if (tracks)
-		track_inbound(skb, s, s->policy);
+		track_inbound(skb, s->area, s->policy);
 	return PASS;
 }
 
@@ -173,7 +174,7 @@ static __always_inline int arrive(struct __sk_buff *skb, __u32 policy, int learn
 	if (!c || !s)
 		return PASS;
 	begin(s, c, policy);
-	if (parse_packet(skb, s, with_l2) != PARSED_OK)
+	if (parse_packet(skb, s->area, with_l2) != PARSED_OK)
 		return PASS;
 	return take_arrival(skb, s, c, learns, tracks);
 }

@@ -12,8 +12,9 @@ enum cover {
 };
 
 /* Whether the rule is in force and names protocol and port of the scratch packet: an enum cover. */
-__noinline int rule_covers(struct scratch *s, __u32 rule_id)
+__noinline int rule_covers(__u32 area, __u32 rule_id)
 {
+	struct scratch *s = get_scratch(area);
 	struct packet *pkt;
 	struct rule *rule;
 	int covers;
@@ -46,8 +47,9 @@ __noinline int rule_covers(struct scratch *s, __u32 rule_id)
 }
 
 /* The first rule of the set that covers the scratch packet, 0 = none; audit rules are only noted. */
-__noinline int find_in_set(struct scratch *s, __u32 set_id)
+__noinline int find_in_set(__u32 area, __u32 set_id)
 {
+	struct scratch *s = get_scratch(area);
 	struct rule_set *set;
 	void *inner;
 
@@ -63,7 +65,7 @@ __noinline int find_in_set(struct scratch *s, __u32 set_id)
 
 		if (!rule)
 			break;
-		covers = rule_covers(s, rule);
+		covers = rule_covers(s->area, rule);
 		if (covers == COVERS)
 			return rule;
 		if (covers == COVERS_AUDIT)
@@ -84,8 +86,9 @@ static __always_inline int settle_audit(struct scratch *s)
 }
 
 /* Judges the destination of the scratch packet anew, by rules and leases only, into s->result. */
-__noinline int judge_rules(struct scratch *s)
+__noinline int judge_rules(__u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	struct verdict_result *result;
 	struct addr_rules *found;
 	struct host_key key = {};
@@ -104,7 +107,7 @@ __noinline int judge_rules(struct scratch *s)
 	s->audit_rule = 0;
 	if (found) {
 		if (found->deny_set) {
-			rule = find_in_set(s, found->deny_set);
+			rule = find_in_set(s->area, found->deny_set);
 			if (rule) {
 				result->rule = rule;
 				result->reason = REASON_DENY_CIDR;
@@ -112,7 +115,7 @@ __noinline int judge_rules(struct scratch *s)
 			}
 		}
 		if (found->allow_set) {
-			rule = find_in_set(s, found->allow_set);
+			rule = find_in_set(s->area, found->allow_set);
 			if (rule) {
 				result->rule = rule;
 				result->verdict = VERDICT_ALLOW;
@@ -138,7 +141,7 @@ __noinline int judge_rules(struct scratch *s)
 				result->reason = REASON_LEASE_ENDED;
 			continue;
 		}
-		covers = rule_covers(s, rule);
+		covers = rule_covers(s->area, rule);
 		if (covers == COVERS) {
 			result->rule = rule;
 			result->verdict = VERDICT_ALLOW;

@@ -271,8 +271,9 @@ enum learned_result {
 };
 
 /* Gives `rule_id` a lease on the n-th collected address. Answers an enum learned_result. */
-__noinline int learn_address(struct scratch *s, __u32 n, __u32 rule_id, __u32 ttl_seconds)
+__noinline int learn_address(__u32 area, __u32 n, __u32 rule_id, __u32 ttl_seconds)
 {
+	struct scratch *s = get_scratch(area);
 	struct leases *leases;
 	struct host_key held_key = {}, *key = &held_key;
 	struct rule *rule;
@@ -331,8 +332,9 @@ __noinline int learn_address(struct scratch *s, __u32 n, __u32 rule_id, __u32 tt
 }
 
 /* Lists the n-th name of the CNAME chain by a rule of the name that was asked for. */
-__noinline int learn_alias(struct scratch *s, __u32 n, __u32 rule_id)
+__noinline int learn_alias(__u32 area, __u32 n, __u32 rule_id)
 {
+	struct scratch *s = get_scratch(area);
 	struct alias fresh = {};
 	struct alias_key key = {};
 	struct alias *alias;

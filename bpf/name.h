@@ -39,8 +39,9 @@ static __always_inline __u64 hash_byte(__u64 hash, __u64 seed, __u8 byte)
  * its own, so that the verifier walks through eight bytes, not through each of 255. 0 = a label with a dot
  * or a NUL inside.
  */
-__noinline int read_name_part(struct scratch *s, __u32 from)
+__noinline int read_name_part(__u32 area, __u32 from)
 {
+	struct scratch *s = get_scratch(area);
 	struct control *c = get_control();
 	__u32 length, i, index;
 	__u64 hash;
@@ -87,8 +88,9 @@ __noinline int read_name_part(struct scratch *s, __u32 from)
  * 0 = not a name we take: compressed, longer than the message or RFC 1035 allows, or a label with a
  * dot or a NUL inside, which could pass for another suffix once it is text.
  */
-__noinline int read_question(struct scratch *s)
+__noinline int read_question(__u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	__u32 length = 0, label, i;
 
 	if (!s)
@@ -115,7 +117,7 @@ __noinline int read_question(struct scratch *s)
 	for (i = 0; i < MAX_NAME; i += NAME_PART) {
 		if (i >= s->name_length)
 			break;
-		if (!read_name_part(s, i)) {
+		if (!read_name_part(s->area, i)) {
 			s->name_length = 0;
 			return 0;
 		}
@@ -129,8 +131,9 @@ __noinline int read_question(struct scratch *s)
 }
 
 /* Whether the name of the message's question is this one, byte for byte. Copies it to the event. */
-__noinline int has_name(struct scratch *s, struct pending *asked)
+__noinline int has_name(__u32 area, struct pending *asked)
 {
+	struct scratch *s = get_scratch(area);
 	__u32 length;
 
 	if (!s || !asked)
@@ -159,7 +162,7 @@ static __always_inline int repeats_question(struct scratch *s, struct pending *a
 {
 	__u32 length = asked->name_length;
 
-	if (DNS_HEADER + length + 4 > s->length || !has_name(s, asked))
+	if (DNS_HEADER + length + 4 > s->length || !has_name(s->area, asked))
 		return 0;
 	s->name_length = length;
 	s->name_hash = asked->name_hash;
@@ -280,8 +283,9 @@ next:
 /* What the policy of this slot says of the name just read: rules, deny_rule, is_ancestor, is_exact, is_lookup,
  * is_listed. A name learned as a CNAME target is listed by the rules of its lease.
  */
-__noinline int match_name(struct scratch *s)
+__noinline int match_name(__u32 area)
 {
+	struct scratch *s = get_scratch(area);
 	struct name_rules *found;
 	void *inner;
 	__u32 i;

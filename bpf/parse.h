@@ -305,8 +305,9 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* From the link layer up to ports; with_l2 = 0 for devices without a link-layer header. */
-__noinline int parse_packet(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int parse_packet(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	struct packet *pkt;
 	int parsed;
 

@@ -77,8 +77,9 @@ static __always_inline int unreadable_query(struct scratch *s, __u32 policy_flag
 }
 
 /* Judges and remembers the query of n bytes at offset. */
-__noinline int take_query(struct __sk_buff *skb, struct scratch *s, __u32 offset, __u32 n, __u32 policy_flags)
+__noinline int take_query(struct __sk_buff *skb, __u32 area, __u32 offset, __u32 n, __u32 policy_flags)
 {
+	struct scratch *s = get_scratch(area);
 	struct verdict_result *result;
 	struct packet *pkt;
 	__u16 flags;
@@ -91,11 +92,11 @@ __noinline int take_query(struct __sk_buff *skb, struct scratch *s, __u32 offset
 		return unreadable_query(s, policy_flags);
 	flags = message_u16(s, 2);
 	if (flags & (DNS_FLAG_RESPONSE | DNS_OPCODE) || message_u16(s, 4) != 1 ||
-	    message_u16(s, 6) != 0 || message_u16(s, 8) != 0 || !read_question(s))
+	    message_u16(s, 6) != 0 || message_u16(s, 8) != 0 || !read_question(s->area))
 		return unreadable_query(s, policy_flags);
 	if (s->qclass != DNS_CLASS_IN)
 		return unreadable_query(s, policy_flags);
-	match_name(s);
+	match_name(s->area);
 	bind_query(s, &pkt->source, pkt->source_port_be, &pkt->destination,
 		   pkt->destination_port_be, message_u16(s, 0), pkt->l4_proto);
 	if (policy_flags & POLICY_DENY_NAMES && s->deny_rule) {
@@ -126,8 +127,9 @@ __noinline int take_query(struct __sk_buff *skb, struct scratch *s, __u32 offset
 /* Judges and remembers what the scratch packet asks. policy_flags is 0 where the interface gives no
  * verdict.
  */
-__noinline int handle_query(struct __sk_buff *skb, struct scratch *s, __u32 policy_flags)
+__noinline int handle_query(struct __sk_buff *skb, __u32 area, __u32 policy_flags)
 {
+	struct scratch *s = get_scratch(area);
 	struct dns_stream_key key = {};
 	struct dns_stream *stream, fresh = {};
 	struct packet *pkt;
@@ -147,7 +149,7 @@ __noinline int handle_query(struct __sk_buff *skb, struct scratch *s, __u32 poli
 		/* The device will cut it into datagrams, each a query of its own (UDP_SEGMENT). */
 		if (skb->gso_size)
 			return unreadable_query(s, policy_flags);
-		return take_query(skb, s, offset, n, policy_flags);
+		return take_query(skb, s->area, offset, n, policy_flags);
 	}
 	set_stream_key(&key, &pkt->source, pkt->source_port_be, &pkt->destination,
 		       pkt->destination_port_be);
@@ -175,7 +177,7 @@ __noinline int handle_query(struct __sk_buff *skb, struct scratch *s, __u32 poli
 		length = bpf_ntohs(length_be);
 		if (length > n - 2)
 			break;
-		verdict = take_query(skb, s, offset + 2, length, policy_flags);
+		verdict = take_query(skb, s->area, offset + 2, length, policy_flags);
 		if (verdict != QUERY_PASS)
 			return verdict;
 		offset += 2 + length;

@@ -51,8 +51,9 @@ static __always_inline int is_group(struct packet *pkt)
 }
 
 /* Drops the scratch packet, with an answer where the sender can be told. */
-__noinline int refuse(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int refuse(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	struct packet *pkt;
 	int failed;
 
@@ -65,8 +66,8 @@ __noinline int refuse(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
 	if (pkt->l4_proto == IPPROTO_TCP) {
 		if (pkt->tcp_flags & TCP_RST)
 			return TC_ACT_SHOT;
-		failed = pkt->family == 4 ? reset_ipv4(skb, s, with_l2) :
-					    reset_ipv6(skb, s, with_l2);
+		failed = pkt->family == 4 ? reset_ipv4(skb, s->area, with_l2) :
+					    reset_ipv6(skb, s->area, with_l2);
 	} else {
 		/* No error about an error, RFC 1122 3.2.2; nobody waits for a reply to a reply. */
 		if (pkt->l4_proto == IPPROTO_ICMP && pkt->icmp_type != ICMP_ECHO)
@@ -75,8 +76,8 @@ __noinline int refuse(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
 			return TC_ACT_SHOT;
 		if (!may_send_icmp())
 			return TC_ACT_SHOT;
-		failed = pkt->family == 4 ? prohibit_ipv4(skb, s, with_l2) :
-					    prohibit_ipv6(skb, s, with_l2);
+		failed = pkt->family == 4 ? prohibit_ipv4(skb, s->area, with_l2) :
+					    prohibit_ipv6(skb, s->area, with_l2);
 	}
 	return failed ? TC_ACT_SHOT : send_up(skb);
 }
@@ -132,8 +133,9 @@ static __always_inline void turn_round(struct packet *pkt)
 /* Refuses a lookup over TCP: the client is reset, and so is the resolver, whose end of the connection would
  * stay until it times out, and with it one of its few places for such.
  */
-__noinline int reset_both_ends(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int reset_both_ends(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	__u32 plain, is_partial = 0;
 	struct packet *pkt;
 	__u16 check;
@@ -146,15 +148,15 @@ __noinline int reset_both_ends(struct __sk_buff *skb, struct scratch *s, __u32 w
 	if (!(pkt->tcp_flags & TCP_ACK) || pkt->tcp_flags & (TCP_SYN | TCP_RST) ||
 	    pkt->l4_offset - pkt->l3_offset != plain ||
 	    bpf_skb_load_bytes(skb, pkt->l4_offset + TCP_CHECK_OFFSET, &check, sizeof(check)))
-		return refuse(skb, s, with_l2);
+		return refuse(skb, s->area, with_l2);
 	is_partial = check == pseudo_sum(pkt, pkt->l3_end - pkt->l4_offset);
 	count(COUNT_REFUSED);
-	if (pkt->family == 4 ? reset_ipv4(skb, s, with_l2) : reset_ipv6(skb, s, with_l2))
+	if (pkt->family == 4 ? reset_ipv4(skb, s->area, with_l2) : reset_ipv6(skb, s->area, with_l2))
 		return TC_ACT_SHOT;
 	count(COUNT_REPLIES);
 	bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
 	turn_round(pkt);
-	if (pkt->family == 4 ? reset_ipv4(skb, s, with_l2) : reset_ipv6(skb, s, with_l2))
+	if (pkt->family == 4 ? reset_ipv4(skb, s->area, with_l2) : reset_ipv6(skb, s->area, with_l2))
 		return TC_ACT_SHOT;
 	check = pseudo_sum(pkt, sizeof(struct tcphdr));
 	if (is_partial && bpf_skb_store_bytes(skb, pkt->l4_offset + TCP_CHECK_OFFSET, &check,
@@ -164,8 +166,9 @@ __noinline int reset_both_ends(struct __sk_buff *skb, struct scratch *s, __u32 w
 }
 
 /* Answers the query in the scratch message NXDOMAIN, without a SOA so that nothing is cached. */
-__noinline int answer_nxdomain(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int answer_nxdomain(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	__u32 length, udp_length, header, padded;
 	struct udphdr udp = {};
 	struct packet *pkt;

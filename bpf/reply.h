@@ -148,8 +148,9 @@ static __always_inline int send_up(struct __sk_buff *skb)
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
-__noinline int reset_ipv4(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int reset_ipv4(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	struct packet *pkt;
 	struct reply4_tcp reply = {};
 	struct {
@@ -171,8 +172,9 @@ __noinline int reset_ipv4(struct __sk_buff *skb, struct scratch *s, __u32 with_l
 	return replace_packet(skb, pkt, &reply, sizeof(reply), with_l2);
 }
 
-__noinline int reset_ipv6(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int reset_ipv6(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	struct packet *pkt;
 	struct reply6_tcp reply = {};
 	__s64 sum;
@@ -188,8 +190,9 @@ __noinline int reset_ipv6(struct __sk_buff *skb, struct scratch *s, __u32 with_l
 	return replace_packet(skb, pkt, &reply, sizeof(reply), with_l2);
 }
 
-__noinline int prohibit_ipv4(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int prohibit_ipv4(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	struct packet *pkt;
 	struct reply4_icmp reply = { .type = ICMP_DEST_UNREACH, .code = ICMP_ADMIN_PROHIBITED };
 	struct iphdr *quoted = (struct iphdr *)reply.quote;
@@ -210,8 +213,9 @@ __noinline int prohibit_ipv4(struct __sk_buff *skb, struct scratch *s, __u32 wit
 	return replace_packet(skb, pkt, &reply, sizeof(reply), with_l2);
 }
 
-__noinline int prohibit_ipv6(struct __sk_buff *skb, struct scratch *s, __u32 with_l2)
+__noinline int prohibit_ipv6(struct __sk_buff *skb, __u32 area, __u32 with_l2)
 {
+	struct scratch *s = get_scratch(area);
 	struct packet *pkt;
 	struct reply6_icmp reply = { .type = ICMPV6_DEST_UNREACH, .code = ICMPV6_ADMIN_PROHIBITED };
 	struct ipv6hdr *quoted = (struct ipv6hdr *)reply.quote;

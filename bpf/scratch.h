@@ -6,7 +6,8 @@
  * State lives in this map value, not in registers: the verifier re-reads it as
  * unknown numbers, so the states of a loop look alike and are pruned. For the
  * same reason each larger step is a global function without arguments but the
- * context and the scratch area: it is verified once, not once for each way that leads to it.
+ * context and the number of the scratch area: it is verified once, not once for each way that
+ * leads to it. Not with a pointer to it: before 6.2 what a function is given may be no key of a map.
  */
 #ifndef L7EGG_SCRATCH_H
 #define L7EGG_SCRATCH_H
@@ -33,8 +34,10 @@ struct verdict_result {
 };
 
 struct scratch {
+	__u32 area; /* its own index: what functions are given, so that they look it up and may use it for keys */
 	__u32 busy; /* somebody has taken it */
 	__u32 ifindex; /* for events */
+	__u32 pad;
 	__u64 socket_cookie;
 	struct packet pkt;
 	struct flow_key key;
@@ -144,8 +147,10 @@ static __always_inline struct scratch *take_scratch(void)
 	for (int i = 0; i < SCRATCHES - FIRST_CGROUP_SCRATCH; i++) {
 		struct scratch *s = get_scratch(FIRST_CGROUP_SCRATCH + i);
 
-		if (s && !__sync_val_compare_and_swap(&s->busy, 0, 1))
+		if (s && !__sync_val_compare_and_swap(&s->busy, 0, 1)) {
+			s->area = FIRST_CGROUP_SCRATCH + i;
 			return s;
+		}
 	}
 	return NULL;
 }

@@ -86,7 +86,7 @@ static long lesson_step(__u32 round, struct lesson_walk *walk)
 	for (int i = 0; i < MAX_HELD; i++) {
 		if (i >= lesson->n_rules)
 			break;
-		learn_address(walk->s, n, lesson->rules[i], lesson->ttl_seconds);
+		learn_address(walk->s->area, n, lesson->rules[i], lesson->ttl_seconds);
 	}
 	return 0;
 }
@@ -102,6 +102,7 @@ static __always_inline int teach(struct __sk_buff *skb)
 	if (!c || !s || !walk.lesson ||
 	    bpf_skb_load_bytes(skb, 0, walk.lesson, sizeof(*walk.lesson)))
 		return LESSON_REFUSED;
+	s->area = TEACHING_SCRATCH;
 	s->slot = c->active & 1;
 	s->policy = walk.lesson->policy;
 	s->boot_ns = 0;

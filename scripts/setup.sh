@@ -49,6 +49,9 @@ tests() {
 	need bpftool bpftool
 	need systemd-container systemd-nspawn
 	need systemd /lib/systemd/systemd
+	need containerd containerd
+	need runc runc
+	need busybox-static /var/lib/dpkg/info/busybox-static.list # busybox without -static is a /bin/busybox, too
 }
 
 [ $# -gt 0 ] || fail 'say what for: build, demo, test.'
@@ -102,5 +105,6 @@ for package in $missing; do
 	case $package in
 	bind9) update-rc.d named disable >/dev/null ;;
 	unbound | nginx) update-rc.d "$package" disable >/dev/null ;;
+	containerd) systemctl --quiet disable containerd.service ;;
 	esac
 done

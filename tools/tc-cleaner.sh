@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes l7egg off interfaces, without Node: its links, clsact filters, pins and state; nothing of others.
+# Takes l7egg off interfaces, without Node: its links, clsact filters, rates, pins and state; nothing of others.
 # Needs iproute2 and coreutils. Works on the network namespace it runs in. For another one use
 # `nsenter --net=FILE`: `ip netns exec` hides the bpffs that holds the links.
 set -eu
@@ -225,6 +225,22 @@ for name in $instances; do
 		rm -r -- "$directory"
 		say "removed $directory."
 	done
+done
+
+# Rates: our root qdisc is known by its handle. Instances share it, so the last one takes it away.
+for index in $wanted; do
+	interface=$(list_links | sed -n "s/^$index: \([^:@]*\).*/\1/p")
+	tc qdisc show dev "$interface" root 2>/dev/null | grep -q '^qdisc htb 17e9: ' || continue
+	left=
+	for trace in "$pins"/*/links/"$netns-$index"-*; do
+		[ ! -e "$trace" ] || left=1
+	done
+	if [ -n "$left" ]; then
+		say "left the rates of $interface: another instance is on it."
+	else
+		tc qdisc del dev "$interface" root handle 17e9:
+		say "removed the rates of $interface."
+	fi
 done
 
 [ -n "$done_something" ] || echo "tc-cleaner: nothing of l7egg is on$interfaces."

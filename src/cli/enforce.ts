@@ -13,7 +13,7 @@ import type { Progress } from '../formats/read-documents.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { subjectText } from '../policy/subject.ts';
+import { isContainerSubject, subjectText } from '../policy/subject.ts';
 import type { EnforceOptions } from './flags.ts';
 
 /** Events that wait for a slow reader of stdout. */
@@ -56,6 +56,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   };
   try {
     enforcer.begin(tell);
+    await enforcer.followContainers();
     remark(readyLine(enforcer));
     notifySystemd('READY=1');
     // Whoever asked during the start may have changed a file that was read already.
@@ -123,10 +124,13 @@ function readyLine({ inForce }: Enforcer): string {
   const absent = plan.filter(({ name }) => !there.has(name));
   const names = present.filter(({ enforces }) => enforces).map(({ name }) => name);
   const cgroups = policies.placed.map(({ path }) => path);
+  const waited = policies.subjects.flatMap(({ subject }) =>
+    isContainerSubject(subject) ? subjectText(subject) : [],
+  );
   const learning = present.filter(({ learns }) => learns).map(({ name }) => name);
   return [
-    `enforcing on ${[...names, ...cgroups].join(', ') || 'no interface yet'}`,
-    `learning on ${[...learning, ...cgroups].join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
+    `enforcing on ${[...names, ...waited, ...cgroups].join(', ') || 'no interface yet'}`,
+    `learning on ${[...learning, ...waited, ...cgroups].join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
     ...(absent.length > 0 ? [`waiting for ${absent.map(({ name }) => name).join(', ')}`] : []),
     ...(isEveryWay ? ['ways out that appear later are controlled too'] : []),
     ...(options.policies.some(({ policy }) => policy.audit) ? ['audit: nothing is dropped'] : []),

@@ -7,7 +7,7 @@ import { parseFlagRules } from '../policy/flag-rules.ts';
 import { mergePorts, type PortRange, parsePort } from '../policy/port.ts';
 import { letsPass } from '../policy/rule.ts';
 import { makeShaping, parseRate, type Shaping } from '../policy/shaping.ts';
-import { parseCgroup, parseLabel, parseSubject, type Subject } from '../policy/subject.ts';
+import { parseCgroup, parseContainer, parseLabel, parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { type FlagShape, type Normalised, suggest } from './normalise.ts';
 
@@ -105,13 +105,20 @@ export const FLAGS: readonly FlagSpec[] = [
     'leave out, with a warning, what a policy file has and is not enforced',
     READERS,
   ),
-  flag('label', 'list', 'KEY=VALUE', 'label of the subject, for selectors of policy files', READERS),
+  flag(
+    'label',
+    'list',
+    'KEY=VALUE',
+    'control containers with this label; for selectors of policy files',
+    READERS,
+  ),
   flag('network', 'list', 'NAME', 'network of the interfaces, for MultiNetworkPolicy', READERS),
   {
     ...flag('mode', 'choice', 'tc|cgroup', 'control interfaces, or processes of cgroups'),
     choices: MODES,
   },
   flag('cgroup', 'list', 'CGROUP', 'with -mode=cgroup: a path, unit:NAME or pid:N'),
+  flag('container', 'list', 'NAME', 'control a container, by its name or id, whenever it runs'),
   flag('resolver', 'list', 'ADDR', 'trusted resolver; default: those of this host', RULERS),
   {
     ...flag('dns', 'choice', 'open|strict', 'look up any name (default), or listed ones only', RULERS),
@@ -384,7 +391,7 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
       files: list('policy'),
       lenient: isOn('lenient'),
       context,
-      isModeGiven: values.has('mode') || values.has('cgroup'),
+      isModeGiven: ['mode', 'cgroup', 'container'].some((name) => values.has(name)),
     },
     remarks,
   };
@@ -400,21 +407,35 @@ function parseShaping(values: Values): Shaping | undefined {
   return undefined;
 }
 
-/* Whom flags are for: cgroups where any is named, else all behind the interfaces. */
+/* Whom flags are for: cgroups and containers where any is named, else all behind the interfaces. */
 function parseSubjects(values: Values): Subject[] {
   const cgroups = values.get('cgroup') ?? [];
-  const mode = values.get('mode')?.[0] ?? (cgroups.length > 0 ? 'cgroup' : 'tc');
-  if (mode === 'tc' && cgroups.length > 0)
-    throw new UsageError(`-cgroup "${cgroups.join(',')}" is for -mode=cgroup only`);
-  if (mode === 'tc') return [{ kind: 'host' }];
-  if (cgroups.length === 0)
-    throw new UsageError('-mode=cgroup needs -cgroup: a path, unit:NAME or pid:NUMBER is legal');
+  const containers = values.get('container') ?? [];
+  const named = [...cgroups, ...containers];
+  const mode = values.get('mode')?.[0];
+  if (mode === 'tc' && named.length > 0) {
+    const flag = cgroups.length > 0 ? 'cgroup' : 'container';
+    throw new UsageError(`-${flag} "${named[0]}" is for -mode=cgroup only`);
+  }
+  // A label alone says which containers; beside interfaces or cgroups it is what selectors look at.
+  const isByInterface = mode === 'tc' || values.has('iface') || values.has('eface');
+  const labels = named.length > 0 || isByInterface ? [] : (values.get('label') ?? []);
+  const subjects = [
+    ...cgroups.map(parseCgroup),
+    ...containers.map(parseContainer),
+    ...labels.map(parseLabel),
+  ];
+  if (subjects.length === 0) {
+    if (mode !== 'cgroup') return [{ kind: 'host' }];
+    throw new UsageError(
+      '-mode=cgroup needs -cgroup (a path, unit:NAME or pid:NUMBER), -container or -label: say which',
+    );
+  }
   // Rates are kept on interfaces, so one may be named for them.
   const onInterface = values.has('rate') || values.has('policy') ? ['iface'] : ['iface', 'eface'];
   const stray = onInterface.find((name) => values.has(name));
-  if (stray !== undefined)
-    throw new UsageError(`-${stray} is for -mode=tc only: a cgroup is controlled on all interfaces`);
-  return cgroups.map(parseCgroup);
+  if (stray === undefined) return subjects;
+  throw new UsageError(`-${stray} is for -mode=tc only: a cgroup is controlled on all interfaces`);
 }
 
 function parseInterfaces(name: 'iface' | 'eface', texts: readonly string[]): string[] {

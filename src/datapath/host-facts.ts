@@ -43,18 +43,22 @@ export function setOwnAddresses(state: DatapathState, addresses: readonly OwnAdd
   for (const key of onlink) state.map('onlink').set(key, PRESENT);
 }
 
-/** Sets the resolvers that these policies trust; those of before are taken out. */
-export function setResolvers(
-  state: DatapathState,
-  resolvers: readonly Resolver[],
-  policyIds: readonly number[] = [HOST_POLICY],
-): void {
-  const keys = policyIds.flatMap((policy) =>
+/** The resolvers that policies trust, by policy id. */
+export type Trusted = ReadonlyMap<number, readonly Resolver[]>;
+
+/** Sets the resolvers that policies trust; those of before are taken out. */
+export function setTrusted(state: DatapathState, trusted: Trusted): void {
+  const keys = [...trusted].flatMap(([policy, resolvers]) =>
     resolvers.map(({ addr16, port }) =>
       encodeStruct('resolver_key', { addr: addr16, port_be: port, policy }),
     ),
   );
   replaceKeys(state.map('resolvers'), keys);
+}
+
+/** Sets the resolvers that the host's policy trusts, and nobody else any. */
+export function setResolvers(state: DatapathState, resolvers: readonly Resolver[]): void {
+  setTrusted(state, new Map([[HOST_POLICY, resolvers]]));
 }
 
 /** Sets the enforced interfaces, by index. */

@@ -137,8 +137,7 @@ export const LAYOUT = {
       hash_seed: [48, 8],
       next_rule_id: [56, 4],
       ready: [60, 4],
-      subject_levels: [64, 4],
-      pad: [68, 4],
+      subject_levels: [64, 8],
     },
   },
   flow_key: {
@@ -466,6 +465,7 @@ export const LIMITS = {
   MAX_DNS_STREAMS: 4096,
   MAX_INTERFACES: 1024,
   MAX_SUBJECTS: 1024,
+  MAX_LEVELS: 8,
   RING_BYTES: 1048576,
   MAX_NAME: 255,
   MAX_DNS_MESSAGE: 4096,

@@ -104,7 +104,9 @@ export function setSubjectLevels(state: MapSource, levels: readonly number[]): v
   const [at, size] = placeOf('control', 'subject_levels');
   const unique = [...new Set(levels)];
   if (unique.length > size) {
-    throw new UsageError(`subjects are at ${unique.length} depths of the tree of cgroups: ${size} are legal`);
+    throw new UsageError(
+      `subjects are at ${unique.length} different depths of the tree of cgroups: at most ${size} are legal`,
+    );
   }
   for (let index = 0; index < size; index++) control.writeUInt8(unique[index] ?? 0, at + index);
   state.map('control').set(ONLY, control);

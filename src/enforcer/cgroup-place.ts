@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { UnsupportedError, UsageError } from '../errors.ts';
+import { existsSync, statSync } from 'node:fs';
+import { SystemError, UnsupportedError, UsageError } from '../errors.ts';
+import { cgroupOfPid, needCgroup2 } from '../libbpf/cgroup2.ts';
+import { cgroupOfUnit } from '../libbpf/unit-cgroup.ts';
 import type { Subject } from '../policy/subject.ts';
-import { findCgroup2 } from './process-hooks.ts';
 
 /** A directory of the cgroup2 tree. */
 export interface CgroupPlace {
@@ -12,62 +13,46 @@ export interface CgroupPlace {
   readonly level: number;
 }
 
-/** Where cgroup2 is mounted. Throws UnsupportedError. */
-export function cgroupMount(): string {
-  const mount = findCgroup2(readFileSync('/proc/self/mounts', 'utf8'));
-  if (mount !== undefined) return mount;
-  throw new UnsupportedError(
-    'Cannot find a cgroup2 mount: "mount -t cgroup2 none /sys/fs/cgroup/unified" makes one',
-  );
-}
+/** Subjects that name a cgroup which is there when we start. */
+export type CgroupSubject = Subject & { readonly kind: 'cgroup' | 'unit' | 'pid' };
 
 /** The cgroup of a subject by path, unit or process. Throws UsageError when it is not there, UnsupportedError. */
-export function placeOfSubject(subject: Subject & { readonly kind: 'cgroup' | 'unit' | 'pid' }): CgroupPlace {
-  const mount = cgroupMount();
+export function placeOfSubject(subject: CgroupSubject): CgroupPlace {
   switch (subject.kind) {
     case 'cgroup': {
+      const mount = needCgroup2();
       const path = subject.path.startsWith(`${mount}/`) ? subject.path : `${mount}${subject.path}`;
-      return placeAt(path, mount, `cgroup "${subject.path}"`);
+      return placeAt(path, `cgroup "${subject.path}"`);
     }
     case 'pid':
-      return placeAt(`${mount}${cgroupOfPid(subject.pid)}`, mount, `the cgroup of process ${subject.pid}`);
+      return placeAt(directoryOfPid(subject.pid), `the cgroup of process ${subject.pid}`);
     case 'unit':
-      return placeAt(findUnit(mount, subject.unit), mount, `unit "${subject.unit}"`);
+      return placeAt(cgroupOfUnit(subject.unit), `unit "${subject.unit}"`);
     default:
       return subject satisfies never;
   }
 }
 
-/** What is known of a directory of the tree. Throws UsageError. */
-export function placeAt(path: string, mount: string, what: string): CgroupPlace {
+/** What is known of a directory of the tree; `what` names it in errors. Throws UsageError, UnsupportedError. */
+export function placeAt(path: string, what: string): CgroupPlace {
+  const mount = needCgroup2();
+  const level = path.slice(mount.length).split('/').filter(Boolean).length;
+  if (path === mount || level === 0)
+    throw new UsageError(`${what} is the root of all cgroups: one below it is legal`);
   if (!existsSync(`${path}/cgroup.procs`)) {
     throw new UsageError(`${what} is not there: "${path}" is no directory of the cgroup2 tree at ${mount}`);
   }
-  const level = path.slice(mount.length).split('/').filter(Boolean).length;
-  if (level === 0) throw new UsageError(`${what} is the root of all cgroups: one below it is legal`);
   return { path, id: statSync(path, { bigint: true }).ino, level };
 }
 
-/* proc(5): the line of the unified tree is `0::PATH`. */
-function cgroupOfPid(pid: number): string {
+function directoryOfPid(pid: number): string {
   try {
-    const path = /^0::(.*)$/mu.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
-    if (path !== undefined) return path;
-  } catch {
-    // no such process: said below
+    return cgroupOfPid(pid);
+  } catch (thrown) {
+    if (thrown instanceof UnsupportedError || thrown instanceof SystemError)
+      throw new UsageError(
+        `process ${pid} is not there, or in no cgroup of the cgroup2 tree: ${thrown.message}`,
+      );
+    throw thrown;
   }
-  throw new UsageError(`process ${pid} is not there, or in no cgroup of the unified tree`);
-}
-
-/* Slices within slices: a-b.slice lies in a.slice. Units of users lie deeper, so the tree is walked. */
-function findUnit(mount: string, unit: string): string {
-  const waiting = [mount];
-  for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
-    for (const entry of readdirSync(at, { withFileTypes: true })) {
-      if (!entry.isDirectory()) continue;
-      if (entry.name === unit) return `${at}/${entry.name}`;
-      waiting.push(`${at}/${entry.name}`);
-    }
-  }
-  return `${mount}/system.slice/${unit}`; // where it would be
 }

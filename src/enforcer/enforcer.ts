@@ -1,11 +1,7 @@
-import type { SubjectRule } from '../datapath/compile.ts';
 import { decodeEvent, type RawEvent } from '../datapath/event.ts';
-import { setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
+import { setOwnAddresses } from '../datapath/host-facts.ts';
 import { listLearned } from '../datapath/learned.ts';
-import { settleRecords } from '../datapath/lease-shares.ts';
-import { activeEpoch, applyDnsPorts, dropRuleStates, freeIdleSlot } from '../datapath/policy-slot.ts';
 import { readCounter } from '../datapath/state.ts';
-import { SUBJECT_PROGRAMS } from '../datapath/subject-hooks.ts';
 import { prune } from '../datapath/teacher.ts';
 import { RecordType } from '../dns/record-type.ts';
 import { isLoopback, type Resolver } from '../dns/resolver.ts';
@@ -13,12 +9,10 @@ import { SystemError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
-import { netnsCookie } from '../libbpf/setns.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
 import { type LinkEvent, watchLinks } from '../netlink/links.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { letsPass } from '../policy/rule.ts';
-import { subjectText } from '../policy/subject.ts';
 import type { Scope } from '../scope.ts';
 import { Asker } from './asker.ts';
 import { NameBook } from './book.ts';
@@ -29,12 +23,13 @@ import { Fallback } from './fallback.ts';
 import { recordInterfaces } from './interfaces.ts';
 import type { EnforceOptions } from './options.ts';
 import { findPitfalls } from './pitfalls.ts';
+import { Policies } from './policies.ts';
 import type { PoliciesInForce } from './policies-in-force.ts';
 import { ResolverWatch } from './resolver-watch.ts';
-import { dnsPorts, formatResolver } from './resolvers.ts';
-import { type Shaper, shapedInterfaces } from './shaper.ts';
-import { type SwapHost, swapPolicies, tidyUp } from './swap.ts';
+import { findResolvers, formatResolver, namesResolver } from './resolvers.ts';
+import type { Shaper } from './shaper.ts';
 import { takeDown } from './takedown.ts';
+import type { Trust } from './trust.ts';
 
 const PRUNE_MS = 30_000;
 const LOSSES_MS = 5_000;
@@ -46,6 +41,7 @@ export interface InForce extends CoverageStart {
   readonly options: EnforceOptions;
   readonly policies: PoliciesInForce;
   readonly shaper: Shaper;
+  readonly trust: Trust;
   /** Of the programs, for those that are loaded later. */
   readonly objectPath: string;
   readonly resolvers: readonly Resolver[];
@@ -64,14 +60,10 @@ export class Enforcer {
   readonly #scope: Scope;
   readonly #book = new NameBook();
   readonly #coverage: Coverage;
-  readonly #ruleNames = new Map<number, string>();
-  readonly #subjectNames = new Map<number, string>();
+  readonly #policies: Policies;
   readonly #teller: EventTeller;
   readonly #asker: Asker;
   readonly #fallback: Fallback;
-  #policies: PoliciesInForce;
-  #resolvers: readonly Resolver[];
-  #swapping: Promise<unknown> = Promise.resolve();
   #ring: RingReader | undefined;
   #resolverWatch: ResolverWatch | undefined;
   #onEvent: (event: Event) => boolean = () => true;
@@ -81,16 +73,16 @@ export class Enforcer {
   constructor(inForce: InForce, scope: Scope) {
     this.inForce = inForce;
     this.#scope = scope;
-    this.#resolvers = inForce.resolvers;
-    this.#policies = inForce.policies;
     this.#coverage = new Coverage(inForce, () => {
-      this.#shape();
-      this.#recordInForce();
+      this.#policies.shape();
+      this.#record();
     });
-    this.#nameRules();
+    this.#policies = scope.use(
+      new Policies({ ...inForce, controlled: () => this.#coverage.attached }, inForce.policies),
+    );
     this.#teller = new EventTeller({
-      ruleName: (id) => this.#ruleNames.get(id),
-      subjectName: (policyId) => this.#subjectNames.get(policyId),
+      ruleName: (id) => this.#policies.ruleName(id),
+      subjectName: (policyId) => this.#policies.subjectName(policyId),
       interfaceName: (ifindex) => this.#coverage.nameOf(ifindex),
       namesOf: (addr16) => this.#book.namesOf(addr16),
     });
@@ -98,8 +90,8 @@ export class Enforcer {
     this.#fallback = new Fallback({
       state: inForce.context.state,
       asker: this.#asker,
-      rules: () => this.#policies.rules,
-      resolvers: () => this.#resolvers,
+      rules: () => this.#policies.current.rules,
+      resolvers: (policyId) => inForce.trust.of(policyId),
       learned: (name, addresses) => {
         for (const address of addresses) this.#book.enter(name, address);
       },
@@ -123,88 +115,34 @@ export class Enforcer {
 
   /** What can wait until it is said that we enforce: programs' caches, listed names, what an earlier run left. */
   async settle(): Promise<void> {
-    const { state } = this.inForce.context;
-    if (!this.inForce.adopts) this.#flushCaches();
+    const { adopts, listener } = this.inForce;
+    if (!adopts) this.#flushCaches();
     void this.#resolveExactNames();
-    await this.#inTurn(async () => {
-      await freeIdleSlot(state);
-      if (this.inForce.adopts) settleRecords(state, this.#policies.shares);
-      dropRuleStates(state, new Set(this.#policies.rules.map(({ id }) => id)));
-    });
-    for (const text of findPitfalls({ ...this.inForce, ...this.#policies }))
-      this.inForce.listener.remark(text);
+    await this.#policies.settle(adopts);
+    for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current })) listener.remark(text);
   }
 
   /** The policies that are in force. */
   get policies(): readonly SubjectPolicy[] {
-    return this.#policies.subjects;
+    return this.#policies.current.subjects;
   }
 
-  /**
-   * Puts other policies in force in one step, one call after the other. Throws UsageError, SystemError; then what was
-   * in force is so still.
-   */
-  swap(policies: readonly SubjectPolicy[]): Promise<void> {
-    return this.#inTurn(() => this.#swap(policies));
+  /** Controls the containers of subjects that run now, and from then on those that come. */
+  followContainers(): Promise<void> {
+    return this.#policies.followContainers();
   }
 
-  async #swap(policies: readonly SubjectPolicy[]): Promise<void> {
-    const { context, shaper, listener, objectPath } = this.inForce;
-    const before = this.#policies;
-    const host: SwapHost = {
-      shaper,
-      shapedIfindexes: this.#shapedOn(policies),
-      netnsCookie: netnsCookie(),
-      resolvers: () => this.#resolvers,
-    };
-    if (policies.some(({ subject }) => subject.kind !== 'host'))
-      await context.state.load(objectPath, SUBJECT_PROGRAMS);
-    this.#policies = await swapPolicies(context, host, before, policies);
-    this.#nameRules();
-    try {
-      await tidyUp(context, host, before, this.#policies);
-    } catch (thrown) {
-      if (!(thrown instanceof SystemError)) throw thrown;
-      listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
-    }
-    const known = new Set(before.rules.map(({ id }) => id));
-    void this.#resolveExactNames(this.#policies.rules.filter(({ id }) => !known.has(id)));
-  }
-
-  /* What changes the slots of policies goes one after the other. */
-  #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const acting = this.#swapping.then(act);
-    this.#swapping = acting.catch(() => {}); // the next one does not depend on it
-    return acting;
-  }
-
-  #shapedOn(policies: readonly SubjectPolicy[]): number[] {
-    return shapedInterfaces({ ...this.inForce.options, policies }, this.#coverage.attached);
-  }
-
-  /* Fails open, and says so: rates are a service, and traffic goes on without them. */
-  #shape(): void {
-    const { shaper, listener } = this.inForce;
-    try {
-      shaper.apply(this.#policies.subjects, this.#shapedOn(this.#policies.subjects));
-    } catch (thrown) {
-      if (!(thrown instanceof Error)) throw thrown;
-      listener.remark(`rates are not kept everywhere: ${thrown.message}`);
-    }
-  }
-
-  /* Names of rules that are gone stay known: events of theirs may still be in the ring. */
-  #nameRules(): void {
-    for (const { id, rule } of this.#policies.rules) this.#ruleNames.set(id, rule.source);
-    for (const { policyId, subject } of this.#policies.subjects)
-      this.#subjectNames.set(policyId, subjectText(subject));
+  /** Puts other policies in force. Throws UsageError, SystemError; then what was in force is so still. */
+  async swap(policies: readonly SubjectPolicy[]): Promise<void> {
+    await this.#policies.swap(policies);
+    void this.#resolveExactNames();
   }
 
   /** Looks at the host anew: interfaces, own addresses, resolvers, and where exact names lead to. */
   reload(): void {
     this.#coverage.match();
     this.#refreshAddresses();
-    this.#resolverWatch?.look();
+    if (this.#resolverWatch && namesResolver()) this.#trustHost(findResolvers([]).resolvers, true);
     void this.#resolveExactNames();
   }
 
@@ -215,7 +153,9 @@ export class Enforcer {
 
   /** Opens: takes the verdict out first, then everything of this instance. */
   stop(): void {
+    this.#policies.close(); // it would attach to containers that start now
     takeDown(this.inForce.options.instance);
+    this.#policies.release();
     this.inForce.context.run.remove(); // under the lock: the next start may be waiting for it
     this.#scope.close();
   }
@@ -243,17 +183,21 @@ export class Enforcer {
     this.#refreshAddresses();
   }
 
-  #recordInForce(): void {
-    const { run, state } = this.inForce.context;
-    const record = run.currentRecord(activeEpoch(state));
-    if (!record) return;
-    run.prepareRecord({
-      ...record,
-      interfaces: recordInterfaces(this.#coverage.plan, this.#coverage.attached),
-      resolvers: this.#resolvers.map(formatResolver),
-      classes: this.inForce.shaper.classes,
-    });
-    run.commitRecord();
+  #trustHost(resolvers: readonly Resolver[], isAsked: boolean): void {
+    const { trust, listener } = this.inForce;
+    const before = trust.host.map(formatResolver).join(', ');
+    const now = resolvers.map(formatResolver).join(', ');
+    trust.follow(resolvers, isAsked);
+    this.#policies.applyTrust();
+    if (now === before) return;
+    listener.remark(`trusted resolvers changed from ${before || 'none'} to ${now}`);
+    if (resolvers.some(isLoopback)) this.#learnOnLoopback();
+    this.#record();
+  }
+
+  #record(): void {
+    const { plan, attached } = this.#coverage;
+    this.#policies.record({ interfaces: recordInterfaces(plan, attached) });
   }
 
   /* Fails closed: an address that finds no room is not known as own, and that is said. */
@@ -267,22 +211,7 @@ export class Enforcer {
   }
 
   #followResolvers(): ResolverWatch {
-    const { state } = this.inForce.context;
-    return new ResolverWatch((resolvers) => {
-      const before = this.#resolvers.map(formatResolver).join(', ');
-      const now = resolvers.map(formatResolver).join(', ');
-      if (now === before) return;
-      setResolvers(
-        state,
-        resolvers,
-        this.#policies.subjects.map(({ policyId }) => policyId),
-      );
-      applyDnsPorts(state, dnsPorts(resolvers));
-      this.#resolvers = resolvers;
-      this.inForce.listener.remark(`trusted resolvers changed from ${before || 'none'} to ${now}`);
-      if (resolvers.some(isLoopback)) this.#learnOnLoopback();
-      this.#recordInForce();
-    });
+    return new ResolverWatch((resolvers) => this.#trustHost(resolvers, false));
   }
 
   /* A stub on this host took over: its answers come in on lo. */
@@ -308,10 +237,10 @@ export class Enforcer {
   }
 
   /* A program that cached the address before we started would never ask: ask for it. */
-  async #resolveExactNames(rules: readonly SubjectRule[] = this.#policies.rules): Promise<void> {
-    const [resolver] = this.#resolvers;
+  async #resolveExactNames(): Promise<void> {
+    const [resolver] = this.inForce.trust.host;
     if (!resolver) return;
-    const names = rules.flatMap(({ rule }) =>
+    const names = this.#policies.current.rules.flatMap(({ rule }) =>
       letsPass(rule) && rule.who.kind === 'exact' ? [rule.who.name] : [],
     );
     for (let at = 0; at < names.length; at += RESOLVING) {
@@ -326,7 +255,7 @@ export class Enforcer {
   }
 
   #flushCaches(): void {
-    const local = this.#resolvers.filter(isLoopback).map(({ port }) => port);
+    const local = this.inForce.trust.host.filter(isLoopback).map(({ port }) => port);
     const told = flushCaches(local);
     if (told.length > 0) this.inForce.listener.remark(`told to forget cached answers: ${told.join(', ')}`);
   }

@@ -19,7 +19,7 @@ export interface FallbackContext {
   readonly state: DatapathState;
   readonly asker: Asker;
   rules(): readonly SubjectRule[];
-  resolvers(): readonly Resolver[];
+  resolvers(policyId: number): readonly Resolver[];
   /** An answer taught this. */
   learned(name: string, addresses: readonly Uint8Array[]): void;
 }
@@ -101,7 +101,9 @@ export class Fallback {
   }
 
   #resolverOf(event: RawDnsEvent): Resolver | undefined {
-    return this.#context.resolvers().find(({ addr16 }) => Buffer.compare(addr16, event.remote) === 0);
+    return this.#context
+      .resolvers(event.policyId)
+      .find(({ addr16 }) => Buffer.compare(addr16, event.remote) === 0);
   }
 
   #mayAsk(question: string): boolean {

@@ -4,6 +4,7 @@ import { hasLinkLayer } from '../datapath/attach.ts';
 import { LAYOUT, LIMITS } from '../datapath/layout.ts';
 import { listAllHooks } from '../datapath/pins.ts';
 import { SystemError, UnsupportedError } from '../errors.ts';
+import { cgroup2Mount } from '../libbpf/cgroup2.ts';
 import { hasTcx, queryTcx } from '../libbpf/link.ts';
 import { isBpffs } from '../libbpf/mount.ts';
 import { BpfProgram } from '../libbpf/program.ts';
@@ -12,7 +13,6 @@ import { listUdpSockets } from '../netlink/sock-diag.ts';
 import { arePinsHidden } from './bpffs.ts';
 import { isWayOut } from './interfaces.ts';
 import { netnsInode } from './netns.ts';
-import { findCgroup2 } from './process-hooks.ts';
 import { findResolvers, formatResolver } from './resolvers.ts';
 
 /** One finding: `ok` is there, `note` is worth knowing, `missing` keeps l7egg from enforcing. */
@@ -56,7 +56,7 @@ function examineKernel(): Finding[] {
     add('missing', `bpf: ${thrown.message}`);
   }
   add(...examineBpffs(isRoot));
-  const cgroup = findCgroup2(readFileSync('/proc/self/mounts', 'utf8'));
+  const cgroup = cgroup2Mount();
   add(
     cgroup ? 'ok' : 'note',
     cgroup ? `cgroup2 on ${cgroup}` : 'cgroup2 is not mounted: events will not name the process',

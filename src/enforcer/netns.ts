@@ -60,6 +60,18 @@ export function actIn<T>(netns: NetnsIdentity, act: () => T): T | undefined {
   }
 }
 
+/** The cookie of the network namespace of a file, such as /proc/PID/ns/net. Throws SystemError. */
+export function cookieOf(path: string): bigint {
+  const own = openSync('/proc/self/ns/net', 'r');
+  try {
+    enterNetns(path);
+    return netnsCookie();
+  } finally {
+    enterNetns(`/proc/self/fd/${own}`);
+    closeSync(own);
+  }
+}
+
 function findNetns(inode: number): string | undefined {
   const named = existsSync('/run/netns') ? readdirSync('/run/netns').map((name) => `/run/netns/${name}`) : [];
   const pids = readdirSync('/proc').filter((name) => /^\d+$/u.test(name));

@@ -3,7 +3,7 @@ import type { Share, Shares } from '../datapath/compiled-policy.ts';
 import { describeSettings, describeShaping } from '../policy/describe.ts';
 import { canonicalRule } from '../policy/rule.ts';
 import { subjectText } from '../policy/subject.ts';
-import type { InstanceRecord } from './run-dir.ts';
+import type { InstanceRecord, RecordedCgroup } from './run-dir.ts';
 import type { NumberedSubject, PlacedSubject } from './subjects.ts';
 
 /** The policies that are in force, with all numbers by which the kernel knows them. */
@@ -29,10 +29,14 @@ export function recordPolicies(
       settings: [...describeSettings(policy), ...(shaping ? [describeShaping(shaping)] : [])],
     })),
     nextPolicyId,
-    cgroups: placed.map(({ policyId, path, id }) => ({ policyId, path, id: id.toString() })),
+    cgroups: placed.map(recordCgroup),
     rules: rules.map(({ id, policyId, rule }) => {
       const share: Share | undefined = shares.get(id);
       return { id, policyId, canonical: canonicalRule(rule), source: rule.source, ...(share && { share }) };
     }),
   };
+}
+
+function recordCgroup({ policyId, path, id, netnsCookie, ownsNetns }: PlacedSubject): RecordedCgroup {
+  return { policyId, path, id: `${id}`, netnsCookie: `${netnsCookie}`, ownsNetns };
 }

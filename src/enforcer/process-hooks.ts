@@ -1,7 +1,8 @@
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
 import { SystemError } from '../errors.ts';
+import { cgroup2Mount } from '../libbpf/cgroup2.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import type { Listener } from './options.ts';
 
@@ -15,17 +16,9 @@ const HOOKS = [
 /** The programs that note which process uses a socket. They never refuse. */
 export const PROCESS_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => program);
 
-/** Where cgroup2 is mounted, by the type of the file system; undefined where it is not. */
-export function findCgroup2(mounts: string): string | undefined {
-  return mounts
-    .split('\n')
-    .map((line) => line.split(' '))
-    .find(([, , fsType]) => fsType === 'cgroup2')?.[1];
-}
-
 /** Attaches them to the root cgroup, and pins them. Without cgroup2 events name no process, and a remark says so. */
 export function attachProcessHooks(state: DatapathState, pins: Pins, listener: Listener): void {
-  const root = findCgroup2(readFileSync('/proc/self/mounts', 'utf8'));
+  const root = cgroup2Mount();
   if (root === undefined) {
     listener.remark('cgroup2 is not mounted: events will not name the process');
     return;

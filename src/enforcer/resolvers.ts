@@ -17,7 +17,7 @@ export const HOST_FILES: ResolverFiles = {
 };
 
 /** The most DNS ports that the resolvers of one policy may have together. */
-const MAX_DNS_PORTS = 4;
+export const MAX_DNS_PORTS = 4;
 /** The most resolvers of one policy. */
 const MAX_RESOLVERS = 64;
 

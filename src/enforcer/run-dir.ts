@@ -45,6 +45,9 @@ export interface RecordedCgroup {
   readonly path: string;
   /** Its inode, in decimal. */
   readonly id: string;
+  /** Of the network namespace in which answers teach, in decimal. */
+  readonly netnsCookie: string;
+  readonly ownsNetns: boolean;
 }
 
 /** A class that this instance has on an interface, for a subject. */

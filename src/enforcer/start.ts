@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { attachKind } from '../datapath/attach.ts';
 import { compilePolicies, HOST_POLICY, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
-import { type OwnAddress, setOwnAddresses, setResolvers } from '../datapath/host-facts.ts';
+import { type OwnAddress, setOwnAddresses, setTrusted } from '../datapath/host-facts.ts';
 import { findLearned } from '../datapath/learned.ts';
 import { readShares, sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
@@ -59,8 +59,15 @@ import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
 import { seedInbound } from './seed.ts';
 import { removeClasses, Shaper, shapedInterfaces } from './shaper.ts';
-import { attachSubjects, knownSubjects, numberSubjects, placeSubjects } from './subjects.ts';
+import {
+  attachSubjects,
+  knownSubjects,
+  numberSubjects,
+  placeSubjects,
+  recordedContainers,
+} from './subjects.ts';
 import { takeDown } from './takedown.ts';
+import { Trust } from './trust.ts';
 
 /** The BPF object lies beside the bundle. */
 const OBJECT_PATH = fileURLToPath(new URL('l7egg.bpf.o', import.meta.url));
@@ -156,7 +163,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     ),
     record?.nextPolicyId,
   );
-  const placed = placeSubjects(numbered);
+  const placed = [...placeSubjects(numbered, cookie), ...recordedContainers(numbered, record?.cgroups ?? [])];
   const ids: RuleIds = {
     known: new Map(record?.rules.map(({ policyId, canonical, id }) => [ruleKey(policyId, canonical), id])),
     next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
@@ -177,6 +184,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     await refuseLockout(host.policy, resolvers, (addr) => leasedRules(state, byId, addr));
   }
 
+  const trust = new Trust(resolvers);
   const shaper = new Shaper(record?.classes ?? [], options.force);
   const kind = attachKind();
   const context: HookContext = { state, pins, run, netns, kind };
@@ -200,11 +208,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       classes: shaper.classes,
       resolvers: resolvers.map(formatResolver),
     });
-    setResolvers(
-      state,
-      resolvers,
-      numbered.map(({ policyId }) => policyId),
-    );
+    setTrusted(state, trust.by(numbered.map(({ policyId }) => policyId)));
     setOwnAddresses(state, ownAddresses());
     await addRuleStates(state, compiled.rules);
     switchSlot(state, compiled);
@@ -212,7 +216,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
       if (plan.length > 0) seedInbound(state, bootTimeNs());
-      attachSubjects(state, pins, placed, cookie, (policyId) => shaper.priorityOf(policyId));
+      attachSubjects(state, pins, placed, (policyId) => shaper.priorityOf(policyId));
       markReady(state);
     });
     dropOthers(context, present);
@@ -230,6 +234,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     policies,
     shaper,
     objectPath,
+    trust,
     resolvers,
     plan,
     present,

@@ -7,6 +7,7 @@ import { isSubjectAttached } from '../datapath/subject-hooks.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import type { Direction } from '../libbpf/link.ts';
+import { isContainerSubject, parseSubject } from '../policy/subject.ts';
 import { requirePins } from './bpffs.ts';
 import { hooksInForce } from './in-force.ts';
 import { type InstanceRecord, type RecordedPolicy, RunDir } from './run-dir.ts';
@@ -87,7 +88,7 @@ export function readStatus(instance: string): Status {
     instance,
     enforcing:
       isReady &&
-      enforced.length + cgroups.length > 0 &&
+      (enforced.length + cgroups.length > 0 || subjects.some(waits)) &&
       enforced.every(({ hooks }) => hooks.includes('egress')) &&
       cgroups.every(({ attached }) => attached),
     pid,
@@ -148,6 +149,11 @@ function readSubject(
     .filter((each) => each.policyId === policyId)
     .map(({ path, id }) => ({ path, attached: isSubjectAttached(pins, BigInt(id)) }));
   return { subject, dns, audit, settings, cgroups };
+}
+
+/* Containers come and go: who waits for one enforces. */
+function waits({ subject }: SubjectStatus): boolean {
+  return isContainerSubject(parseSubject(subject));
 }
 
 /* The record is lost: what is pinned is in force all the same. */

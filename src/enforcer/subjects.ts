@@ -1,11 +1,13 @@
+import { existsSync } from 'node:fs';
 import type { NumberedPolicy } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { type Subject, subjectText } from '../policy/subject.ts';
-import { type CgroupPlace, placeOfSubject } from './cgroup-place.ts';
+import { isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import type { RecordedCgroup } from './run-dir.ts';
 
 /** A subject's policy with the number by which the kernel knows it. */
 export interface NumberedSubject extends NumberedPolicy, SubjectPolicy {}
@@ -13,6 +15,10 @@ export interface NumberedSubject extends NumberedPolicy, SubjectPolicy {}
 /** A cgroup that a subject's policy is for. */
 export interface PlacedSubject extends CgroupPlace {
   readonly policyId: number;
+  /** Answers teach only in this network namespace. */
+  readonly netnsCookie: bigint;
+  /** The namespace is the subject's alone. */
+  readonly ownsNetns: boolean;
 }
 
 /** The policy ids that the first subject besides the host gets. */
@@ -46,43 +52,60 @@ export function numberSubjects(
  * flows: it is judged all the time. Throws UsageError for a subject that is not there.
  */
 export function knownSubjects(
-  before: readonly { readonly subject: Subject | string; readonly policyId: number }[],
+  before: readonly { readonly subject: string; readonly policyId: number }[],
   cgroups: readonly { readonly policyId: number; readonly id: bigint }[],
   policies: readonly SubjectPolicy[],
 ): { subject: string; policyId: number }[] {
-  const known = before.map(({ subject, policyId }) => ({
-    subject: typeof subject === 'string' ? subject : subjectText(subject),
-    policyId,
-  }));
   const texts = new Set(policies.map(({ subject }) => subjectText(subject)));
-  const gone = new Set(known.filter(({ subject }) => !texts.has(subject)).map(({ policyId }) => policyId));
+  const gone = new Set(before.filter(({ subject }) => !texts.has(subject)).map(({ policyId }) => policyId));
   const free = new Map(cgroups.filter(({ policyId }) => gone.has(policyId)).map((each) => [each.id, each]));
-  const had = new Set(known.map(({ subject }) => subject));
-  const renamed = policies
-    .filter(({ subject }) => !had.has(subjectText(subject)))
-    .flatMap(({ subject }) => {
-      const [placed] = placeSubjects([{ subject, policyId: 0 }]);
-      const found = placed && free.get(placed.id);
-      if (found) free.delete(placed.id);
-      return found ? [{ subject: subjectText(subject), policyId: found.policyId }] : [];
-    });
-  return [...known, ...renamed];
+  const had = new Set(before.map(({ subject }) => subject));
+  const renamed = policies.flatMap(({ subject }) => {
+    const text = subjectText(subject);
+    const id = had.has(text) ? undefined : placeIfFixed(subject)?.id;
+    const found = id === undefined ? undefined : free.get(id);
+    if (!found) return [];
+    free.delete(found.id);
+    return [{ subject: text, policyId: found.policyId }];
+  });
+  return [...before, ...renamed];
+}
+
+/* Undefined for all behind an interface, and for containers, which are found as they come. */
+function placeIfFixed(subject: Subject): CgroupPlace | undefined {
+  switch (subject.kind) {
+    case 'cgroup':
+    case 'unit':
+    case 'pid':
+      return placeOfSubject(subject);
+    default:
+      return undefined;
+  }
 }
 
 /** The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there. */
-export function placeSubjects(
-  numbered: readonly Pick<NumberedSubject, 'subject' | 'policyId'>[],
-): PlacedSubject[] {
+export function placeSubjects(numbered: readonly NumberedSubject[], netnsCookie: bigint): PlacedSubject[] {
   return numbered.flatMap(({ subject, policyId }) => {
-    switch (subject.kind) {
-      case 'cgroup':
-      case 'unit':
-      case 'pid':
-        return [{ ...placeOfSubject(subject), policyId }];
-      default:
-        return []; // all behind an interface, or containers, which are found as they come
-    }
+    const place = placeIfFixed(subject);
+    return place ? [{ ...place, policyId, netnsCookie, ownsNetns: false }] : [];
   });
+}
+
+/** Cgroups of containers that an earlier run of this instance was in force on, as far as they are still there. */
+export function recordedContainers(
+  numbered: readonly NumberedSubject[],
+  cgroups: readonly RecordedCgroup[],
+): PlacedSubject[] {
+  const ids = new Set(
+    numbered.filter(({ subject }) => isContainerSubject(subject)).map(({ policyId }) => policyId),
+  );
+  return cgroups
+    .filter(({ policyId }) => ids.has(policyId))
+    .flatMap(({ policyId, path, id, netnsCookie, ownsNetns }) => {
+      const place = existsSync(path) ? placeAt(path, `cgroup "${path}"`) : undefined;
+      if (place?.id !== BigInt(id)) return []; // the container has ended
+      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), ownsNetns }];
+    });
 }
 
 /** Puts policies in force on these cgroups and takes them off all others. Throws SystemError. */
@@ -90,7 +113,6 @@ export function attachSubjects(
   state: DatapathState,
   pins: Pins,
   placed: readonly PlacedSubject[],
-  netnsCookie: bigint,
   priorityOf: (policyId: number) => number,
 ): void {
   setSubjectLevels(
@@ -98,12 +120,7 @@ export function attachSubjects(
     placed.map(({ level }) => level),
   );
   for (const each of placed) {
-    attachSubject(state, pins, {
-      ...each,
-      netnsCookie,
-      ownsNetns: false,
-      priority: priorityOf(each.policyId),
-    });
+    attachSubject(state, pins, { ...each, priority: priorityOf(each.policyId) });
   }
   const wanted = new Set(placed.map(({ id }) => id));
   for (const id of pins.subjects()) if (!wanted.has(id)) detachSubject(state, pins, id);

@@ -1,6 +1,6 @@
 import { compilePolicies, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
-import { setResolvers } from '../datapath/host-facts.ts';
+import { setTrusted, type Trusted } from '../datapath/host-facts.ts';
 import { settleRecords, sharesOf } from '../datapath/lease-shares.ts';
 import {
   activeEpoch,
@@ -12,25 +12,27 @@ import {
   switchSlot,
 } from '../datapath/policy-slot.ts';
 import { nextRuleId } from '../datapath/state.ts';
-import type { Resolver } from '../dns/resolver.ts';
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { canonicalRule } from '../policy/rule.ts';
+import { subjectText } from '../policy/subject.ts';
 import { endFlows } from './end-flows.ts';
 import type { HookContext } from './hooks.ts';
 import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
-import { dnsPorts } from './resolvers.ts';
 import type { Shaper } from './shaper.ts';
-import { abandonSubjects, finishSubjects, prepareSubjects } from './subject-swap.ts';
-import { knownSubjects, numberSubjects, placeSubjects } from './subjects.ts';
+import { abandonSubjects, attachComing, finishSubjects, prepareSubjects } from './subject-swap.ts';
+import { knownSubjects, type NumberedSubject, numberSubjects, type PlacedSubject } from './subjects.ts';
 
-/** What a swap needs of the host. */
-export interface SwapHost {
+/** What a swap needs of the rest of the enforcer, each time as it is then: things change while policies are compiled. */
+export interface Surroundings {
   readonly shaper: Shaper;
-  readonly shapedIfindexes: readonly number[];
-  readonly netnsCookie: bigint;
-  /** Those of the moment of the switch: they may change while the policies are compiled. */
-  readonly resolvers: () => readonly Resolver[];
+  /** Interfaces on which rates are kept. */
+  readonly ifindexes: readonly number[];
+  dnsPorts(): readonly number[];
+  /** The cgroups of these subjects. Throws UsageError. */
+  place(numbered: readonly NumberedSubject[]): PlacedSubject[];
+  /** The resolvers that these policies trust. */
+  trusted(policyIds: readonly number[]): Trusted;
 }
 
 /**
@@ -40,15 +42,21 @@ export interface SwapHost {
  */
 export async function swapPolicies(
   context: HookContext,
-  host: SwapHost,
-  before: PoliciesInForce,
+  current: () => PoliciesInForce,
   policies: readonly SubjectPolicy[],
+  surroundings: Surroundings,
 ): Promise<PoliciesInForce> {
   const { state, run } = context;
+  const { shaper, ifindexes } = surroundings;
+  const before = current();
   refuseOtherScope(before.subjects, policies);
-  const known = knownSubjects(before.subjects, before.placed, policies);
+  const known = knownSubjects(
+    before.subjects.map(({ subject, policyId }) => ({ subject: subjectText(subject), policyId })),
+    before.placed,
+    policies,
+  );
   const { numbered, nextPolicyId } = numberSubjects(policies, known, before.nextPolicyId);
-  const placed = placeSubjects(numbered);
+  const planned = surroundings.place(numbered);
   const ids: RuleIds = {
     known: new Map(
       before.rules.map(({ id, policyId, rule }) => [ruleKey(policyId, canonicalRule(rule)), id]),
@@ -57,28 +65,32 @@ export async function swapPolicies(
     shares: before.shares,
   };
   const { compiled, rules } = compilePolicies(numbered, ids, []);
-  const after = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
   await fillSlot(state, idleSlot(state), compiled);
   await addRuleStates(state, compiled.rules);
-  const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
-  const subjects = { before: before.placed, after: placed, netnsCookie: host.netnsCookie, priorityOf };
+  const change = () => ({
+    before: current().placed,
+    after: surroundings.place(numbered),
+    priorityOf: (policyId: number) => shaper.priorityOf(policyId),
+  });
   try {
-    host.shaper.apply(numbered, host.shapedIfindexes);
-    await prepareSubjects(context, subjects);
+    shaper.apply(numbered, ifindexes);
+    await prepareSubjects(context, change);
     // From here on nothing else gets a turn: what is written down is what is in force.
-    const resolvers = host.resolvers();
+    attachComing(context, change());
+    const placed = change().after;
+    const after = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
     const record = run.currentRecord(activeEpoch(state));
     if (!record) throw new RangeError('the record of what is in force is gone');
-    const { classes } = host.shaper;
+    const { classes } = shaper;
     run.prepareRecord({ ...record, epoch: nextEpoch(state), ...recordPolicies(after), classes });
-    setResolvers(state, resolvers, policyIds(before.subjects, numbered));
-    switchSlot(state, { ...compiled, dnsPorts: dnsPorts(resolvers) });
+    setTrusted(state, surroundings.trusted(policyIds(before.subjects, numbered)));
+    switchSlot(state, { ...compiled, dnsPorts: surroundings.dnsPorts() });
+    return after;
   } catch (thrown) {
-    abandonSubjects(context, subjects);
-    host.shaper.apply(before.subjects, host.shapedIfindexes);
+    abandonSubjects(context, current().placed, planned);
+    shaper.apply(before.subjects, ifindexes);
     throw thrown;
   }
-  return after;
 }
 
 /**
@@ -87,19 +99,23 @@ export async function swapPolicies(
  */
 export async function tidyUp(
   context: HookContext,
-  host: SwapHost,
   before: PoliciesInForce,
-  after: PoliciesInForce,
+  current: () => PoliciesInForce,
+  { shaper, trusted }: Surroundings,
 ): Promise<void> {
   const { state, run } = context;
+  const { subjects, placed, rules, shares } = current();
   run.commitRecord(); // what was prepared goes by the epoch in the kernel: a reader finds it either way
-  const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
-  finishSubjects(context, { before: before.placed, after: after.placed, ...host, priorityOf });
-  setResolvers(state, host.resolvers(), policyIds(after.subjects));
-  const inForce = new Set(after.rules.map(({ id }) => id));
-  await endFlows(state, new Set(before.rules.map(({ id }) => id).filter((id) => !inForce.has(id))), after);
+  finishSubjects(context, placed, (policyId) => shaper.priorityOf(policyId));
+  setTrusted(state, trusted(policyIds(subjects)));
+  const inForce = new Set(rules.map(({ id }) => id));
+  await endFlows(
+    state,
+    new Set(before.rules.map(({ id }) => id).filter((id) => !inForce.has(id))),
+    current(),
+  );
   await freeIdleSlot(state);
-  settleRecords(state, after.shares);
+  settleRecords(state, shares);
   dropRuleStates(state, inForce);
 }
 

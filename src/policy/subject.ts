@@ -15,6 +15,13 @@ export type Subject =
   /** Every container that has the label. */
   | { readonly kind: 'label'; readonly key: string; readonly value: string };
 
+/** A subject that speaks of containers, which come and go. */
+export type ContainerSubject = Subject & { readonly kind: 'container' | 'label' };
+
+export function isContainerSubject(subject: Subject): subject is ContainerSubject {
+  return subject.kind === 'container' || subject.kind === 'label';
+}
+
 const LEGAL = 'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
 
 /** Parses the text of a subject: `host`, `cgroup:/system.slice`, `unit:unbound.service`. Throws UsageError. */

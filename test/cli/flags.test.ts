@@ -11,6 +11,7 @@ import {
 import { normaliseArgs } from '../../src/cli/normalise.ts';
 import type { PolicySource } from '../../src/enforcer/policy-source.ts';
 import { UsageError } from '../../src/errors.ts';
+import { subjectText } from '../../src/policy/subject.ts';
 
 function parse(line: string): Options {
   return parseOptions(normaliseArgs(line === '' ? [] : line.split(' '), FLAGS));
@@ -159,6 +160,20 @@ describe('parseOptions of enforce', () => {
     ]);
   });
 
+  const subjects: readonly (readonly [line: string, texts: readonly string[]])[] = [
+    ['-cn=a -container=web -container=0123abcd', ['container:web', 'container:0123abcd']],
+    ['-cn=a -label=app=web,tier=a', ['label:app=web', 'label:tier=a']],
+    ['-cn=a -label=app=web -eface=eth0', ['host']],
+    ['-cn=a -label=app=web -mode=tc', ['host']],
+    ['-cn=a -label=app=web -cgroup=/a', ['cgroup:/a']],
+    ['-cn=a -mode=cgroup -container=web -rate=1mbit -eface=eth0', ['container:web']],
+  ];
+  for (const [line, texts] of subjects) {
+    test(`finds whom "${line}" is for`, () => {
+      assert.deepEqual(parseEnforce(line).source.line.subjects.map(subjectText), texts);
+    });
+  }
+
   test('takes an interface once', () => {
     assert.deepEqual(parseEnforce('-cn=a -iface=eth0,eth0 -iface=lo').ifaces, ['eth0', 'lo']);
   });
@@ -230,6 +245,8 @@ describe('parseOptions refuses', () => {
     ['run curl', 'the command stands behind " -- "'],
     ['run -eface=eth0 -- a', 'flag -eface is not for run'],
     ['-cn=a -mode=cgroup', '-mode=cgroup needs -cgroup'],
+    ['-cn=a -mode=tc -container=web', '-container "web" is for -mode=cgroup only'],
+    ['-cn=a -container=../x', 'container "../x" is no name or id'],
     ['-cn=a -mode=tc -cgroup=/a', '-cgroup "/a" is for -mode=cgroup only'],
     ['-cn=a -cgroup=/a -eface=eth0', '-eface is for -mode=tc only'],
     ['-cn=a -cgroup=a', 'cgroup "a" is not legal'],

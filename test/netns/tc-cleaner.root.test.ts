@@ -50,11 +50,12 @@ after(() => lab.close());
 async function start(
   context: { after(act: () => unknown): void },
   attach: string,
+  more: readonly string[] = [],
 ): Promise<{ process: Process; instance: string }> {
   const instance = newInstance();
   context.after(() => l7egg(host, 'clean', `-instance=${instance}`));
   const env = { L7EGG_ATTACH: attach };
-  const process = host.spawn(findCli(), [...FLAGS, `-instance=${instance}`], { env });
+  const process = host.spawn(findCli(), [...FLAGS, ...more, `-instance=${instance}`], { env });
   await process.waitForLine(/^enforcing/, LIMIT_MS);
   return { process, instance };
 }
@@ -104,6 +105,19 @@ for (const attach of ['tcx', 'clsact']) {
     });
   });
 }
+
+test("rates are taken away, with the kernel's own queue back", async (context) => {
+  const queue = () => host.must('tc', ['qdisc', 'show', 'dev', 'eth0', 'root']).replace(/ refcnt.*/su, '');
+  const before = queue();
+  const { process } = await start(context, 'tcx', ['-rate=100mbit']);
+  assert.match(queue(), /^qdisc htb 17e9: root/u);
+  process.kill('SIGKILL');
+  await process.exited;
+  const done = await clean(...INTERFACES);
+  assert.deepEqual([done.code, done.stderr], [0, '']);
+  assert.match(done.stdout, /removed the rates of eth0/u);
+  assert.equal(queue(), before);
+});
 
 test('with nothing of ours there: exit 0 and a sentence, nothing of others is touched', async () => {
   const done = await clean(...INTERFACES);

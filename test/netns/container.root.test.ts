@@ -1,0 +1,200 @@
+/*
+ * Containers as subjects, with the real containerd and runc. The containers are in the network namespace `host` of the
+ * lab of robust-lab.ts, where the enforcer is or is not:
+ *
+ *   enforcer ── unix socket ── containerd ── runc ── busybox   (host 192.0.2.2 eth0 ── wire ── dns, web)
+ */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Containerd } from '../containers/containerd.ts';
+import { findCli } from '../lab/checkout.ts';
+import { cleanEnvironment } from '../lab/command.ts';
+import type { Namespace } from '../lab/namespace.ts';
+import { Process } from '../lab/process.ts';
+import { type Lab, RESOLVERS } from '../lab/topology.ts';
+import { until } from '../lab/wait.ts';
+import { ALLOWED, ALLOWED_ADDRESS, BLOCKED, createRobustLab, l7egg, newInstance } from './robust-lab.ts';
+
+const LIMIT_MS = 15_000;
+const [{ v4: RESOLVER }] = RESOLVERS;
+const daemon = new Containerd();
+const namespace = daemon.namespace('netns');
+
+let lab: Lab;
+let host: Namespace;
+
+before(async () => {
+  lab = await createRobustLab();
+  host = lab.host;
+  await daemon.start();
+  daemon.importImage(namespace);
+});
+after(() => {
+  daemon.close();
+  lab.close();
+});
+
+interface Started {
+  readonly process: Process;
+  readonly instance: string;
+}
+
+async function start(
+  context: { after(act: () => unknown): void },
+  where: 'same netns' | 'other netns',
+  ...flags: readonly string[]
+): Promise<Started> {
+  const instance = newInstance();
+  context.after(() => l7egg(host, 'clean', `-instance=${instance}`));
+  const args = [`-instance=${instance}`, `-resolver=${RESOLVER}`, ...flags];
+  const env = { ...cleanEnvironment(), CONTAINERD_ADDRESS: daemon.socket };
+  const process =
+    where === 'same netns'
+      ? host.spawn(findCli(), args, { env })
+      : new Process([findCli(), ...args], env, 'l7egg-cli');
+  await process.waitForLine(/^enforcing/, LIMIT_MS);
+  return { process, instance };
+}
+
+const TRY = `nc -w 2 ADDRESS 80 </dev/null >/dev/null 2>&1 && echo ADDRESS open || echo ADDRESS closed`;
+const tryTo = (address: string) => TRY.replaceAll('ADDRESS', address);
+const LOOK_UP = `nslookup -type=a ${ALLOWED} ${RESOLVER} >/dev/null 2>&1 && echo known || echo unknown`;
+/** Tries both addresses at once when it starts, then looks the allowed name up and tries again. */
+const PROBE = [tryTo(ALLOWED_ADDRESS), tryTo(BLOCKED), LOOK_UP, tryTo(ALLOWED_ADDRESS), tryTo(BLOCKED)].join(
+  ';',
+);
+const CONTROLLED = ['closed', 'closed', 'known', 'open', 'closed'];
+const FREE = ['open', 'open', 'known', 'open', 'open'];
+
+let made = 0;
+
+/** Runs a container whose output is kept, and gives the last words of its lines once `lines` are there. */
+async function run(
+  id: string,
+  script: string,
+  lines: number,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<{ result: () => Promise<string[]>; out: string }> {
+  made += 1;
+  const out = join(daemon.directory, `out${made}`);
+  mkdirSync(out);
+  await daemon.run({
+    namespace,
+    id,
+    labels,
+    command: ['sh', '-c', `exec >/out/result 2>&1; ${script}`],
+    options: [
+      '--with-ns',
+      `network:${host.path}`,
+      '--mount',
+      `type=bind,src=${out},dst=/out,options=rbind:rw`,
+    ],
+  });
+  const read = () => (existsSync(join(out, 'result')) ? readFileSync(join(out, 'result'), 'utf8') : '');
+  const words = () => read().split('\n').filter(Boolean);
+  const result = async () => {
+    await until(() => words().length >= lines, { limitMs: LIMIT_MS, what: `${lines} lines of ${id}` });
+    return words().map((line) => line.split(' ').at(-1) ?? '');
+  };
+  return { result, out };
+}
+
+describe('a container', () => {
+  for (const where of ['same netns', 'other netns'] as const) {
+    test(`named by -container, enforcer in the ${where}: controlled from its first packet, others are not`, async (context) => {
+      const { process } = await start(context, where, '-container=mine', `-name=${ALLOWED}`);
+      const mine = await run('mine', `${PROBE}; sleep 600`, 5);
+      const other = await run('other', PROBE, 5);
+      assert.deepEqual(await mine.result(), CONTROLLED);
+      assert.deepEqual(await other.result(), FREE);
+      await process.waitForLine(
+        /container "mine": container:mine in force, before its first packet/,
+        LIMIT_MS,
+      );
+      daemon.end(namespace, 'mine');
+      daemon.end(namespace, 'other');
+      const again = await run('mine', `${PROBE}; sleep 600`, 5);
+      // What the first one of that name had learned is still leased to its policy.
+      assert.deepEqual(await again.result(), ['open', ...CONTROLLED.slice(1)]);
+      daemon.end(namespace, 'mine');
+    });
+  }
+
+  test('that runs already is controlled from then on, which is said; by label too', async (context) => {
+    const loop = `while :; do ${tryTo(BLOCKED)}; sleep 0.2; done`;
+    const { result, out } = await run('early', loop, 1, { app: 'shop' });
+    assert.equal((await result())[0], 'open');
+    const { process } = await start(context, 'same netns', '-label=app=shop', `-name=${ALLOWED}`);
+    await process.waitForLine(/container "early": label:app=shop in force, late: it ran before us/, LIMIT_MS);
+    const size = statSync(join(out, 'result')).size;
+    await until(() => readFileSync(join(out, 'result'), 'utf8').slice(size).includes('closed'), {
+      limitMs: LIMIT_MS,
+      what: 'a refusal',
+    });
+    process.kill('SIGTERM');
+    await process.exited;
+    const after = statSync(join(out, 'result')).size;
+    await until(() => readFileSync(join(out, 'result'), 'utf8').slice(after).includes('open'), {
+      limitMs: LIMIT_MS,
+      what: 'the open end',
+    });
+    daemon.end(namespace, 'early');
+  });
+
+  test('stays controlled after kill -9 and over a restart, which knows it again', async (context) => {
+    const first = await start(context, 'same netns', '-container=kept', `-name=${ALLOWED}`);
+    const { result } = await run(
+      'kept',
+      `${PROBE}; while [ ! -e /out/go ]; do sleep 0.1; done; ${PROBE}; sleep 600`,
+      5,
+    );
+    assert.deepEqual(await result(), CONTROLLED);
+    first.process.kill('SIGKILL');
+    await first.process.exited;
+    const status = await l7egg(host, 'status', `-instance=${first.instance}`);
+    assert.equal(status.code, 0);
+    assert.match(status.stdout, /subject container:kept\n(?:.*\n)*? {2}cgroup .*kept/u);
+    const second = host.spawn(
+      findCli(),
+      [`-instance=${first.instance}`, `-resolver=${RESOLVER}`, '-container=kept', `-name=${ALLOWED}`],
+      { env: { CONTAINERD_ADDRESS: daemon.socket } },
+    );
+    await second.waitForLine(/^enforcing.*adopted/, LIMIT_MS);
+    daemon.end(namespace, 'kept');
+    await until(
+      async () => !(await l7egg(host, 'status', `-instance=${first.instance}`)).stdout.includes('cgroup  '),
+      { limitMs: LIMIT_MS, what: 'the end of the container to be known' },
+    );
+    second.kill('SIGTERM');
+    assert.deepEqual(await second.exited, { code: 0, signal: null });
+  });
+
+  test('each by its own policy of one file, beside one that nobody named', async (context) => {
+    const file = join(daemon.directory, 'two.yaml');
+    writeFileSync(
+      file,
+      ['a', 'b']
+        .map((id, index) =>
+          [
+            'apiVersion: l7egg/v1',
+            'kind: EgressPolicy',
+            `subject: container:${id}`,
+            `rules: [{cidrs: [${[ALLOWED_ADDRESS, BLOCKED][index]}]}]`,
+          ].join('\n'),
+        )
+        .join('\n---\n'),
+    );
+    await start(context, 'other netns', `-policy=${file}`);
+    const both = [tryTo(ALLOWED_ADDRESS), tryTo(BLOCKED)].join(';');
+    const results: string[][] = [];
+    for (const id of ['a', 'b', 'c']) results.push(await (await run(id, `${both}; sleep 600`, 2)).result());
+    assert.deepEqual(results, [
+      ['open', 'closed'],
+      ['closed', 'open'],
+      ['open', 'open'],
+    ]);
+    for (const id of ['a', 'b', 'c']) daemon.end(namespace, id);
+  });
+});
