@@ -1,0 +1,152 @@
+/*
+ * A change of large policies: from what was parsed until it is in force, and what packets notice of it. A sender in a
+ * tight loop sends to an address that every version allows and to one that none does; what its longest send took, next to
+ * the longest while nothing is swapped, is the most for which a packet can have been without a verdict. Datagrams that
+ * went where they should not, or did not where they should, are counted at the other end.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Pins } from '../../src/datapath/pins.ts';
+import type { PoliciesInForce } from '../../src/enforcer/policies-in-force.ts';
+import { RunDir } from '../../src/enforcer/run-dir.ts';
+import { Shaper } from '../../src/enforcer/shaper.ts';
+import { type Surroundings, swapPolicies, tidyUp } from '../../src/enforcer/swap.ts';
+import { readPolicies } from '../../src/formats/read-policies.ts';
+import { diffPolicies } from '../../src/policy/diff.ts';
+import { Scope } from '../../src/scope.ts';
+import { Harness } from '../bpf/harness.ts';
+import type { Compiler } from './compile.ts';
+import type { Report } from './report.ts';
+import { median } from './statistics.ts';
+import { largeFile, largePolicy, NAMES, PREFIXES } from './swap-policies.ts';
+import { measureVerdictGap } from './swap-gap.ts';
+
+const ROUNDS = 7;
+const INSTANCE = `bench-${process.pid}`;
+const LIMITS = { swapSeconds: 1.5, gapMs: 1, stallMs: 100 };
+
+/** Swaps in this process, then under traffic by the command. */
+export async function measureSwap(compiler: Compiler, report: Report): Promise<void> {
+  const [swapMs, stallMs] = await measureInProcess(report);
+  report.expect({
+    what: `${NAMES / 1000}k names and ${PREFIXES / 1000}k prefixes, from parsed to in force`,
+    value: swapMs / 1000,
+    limit: LIMITS.swapSeconds,
+    unit: ' s',
+  });
+  report.expect({
+    what: 'longest time in which a reload lets nothing else have a turn',
+    value: stallMs,
+    limit: LIMITS.stallMs,
+    unit: ' ms',
+  });
+  const { gapMs, wrong } = await measureVerdictGap(compiler, report);
+  report.expect({ what: 'packets without a verdict at a swap', value: gapMs, limit: LIMITS.gapMs, unit: ' ms' });
+  report.expect({ what: 'packets with a wrong verdict', value: wrong, limit: 0, unit: '' });
+}
+
+async function measureInProcess(report: Report): Promise<[swapMs: number, stallMs: number]> {
+  using scope = new Scope();
+  const root = mkdtempSync(join(tmpdir(), 'l7egg-bench-'));
+  scope.defer(() => rmSync(root, { recursive: true }));
+  const { state } = scope.use(await Harness.load([]));
+  const run = new RunDir(INSTANCE, root);
+  scope.use(run.lock() ?? { [Symbol.dispose]: () => {} });
+  const context = { state, pins: new Pins(INSTANCE), run, netns: 0, kind: 'tcx' as const };
+  const surroundings: Surroundings = {
+    shaper: new Shaper([], false),
+    ifindexes: [],
+    dnsPorts: () => [53],
+    place: () => [],
+    trusted: () => new Map(),
+  };
+  let current: PoliciesInForce = {
+    subjects: [{ ...largePolicy(0), policyId: 1, policy: { ...largePolicy(0).policy, rules: [] } }],
+    nextPolicyId: 2,
+    placed: [],
+    rules: [],
+    shares: new Map(),
+  };
+  const record = { version: 2, instance: INSTANCE, epoch: 0, pid: 0, startedAt: '', attach: 'tcx' } as const;
+  const rest = { netns: { inode: 0, cookie: '' }, interfaces: [], resolvers: [], classes: [] };
+  run.prepareRecord({ ...record, ...rest, policies: [], nextPolicyId: 2, cgroups: [], rules: [] });
+  run.commitRecord();
+
+  const steps = new Steps();
+  for (let round = -1; round < ROUNDS; round += 1) {
+    steps.isCounting = round >= 0;
+    const text = largeFile(round + 2, ['192.0.2.1']);
+    await steps.time('read the file', async () => {
+      await readPolicies([{ file: 'large.yaml', text }], { lenient: false }, nextTurn);
+    });
+    const { policies } = { policies: [largePolicy(round + 2)] };
+    const before = current;
+    await steps.time('compare', () => diffPolicies(before.subjects, policies, nextTurn));
+    current = await steps.time('compile and swap', () =>
+      swapPolicies(context, () => before, policies, surroundings),
+    );
+    await steps.time('tidy up', () => tidyUp(context, before, () => current, surroundings));
+  }
+  report.table(`Another policy of ${NAMES} names and ${PREFIXES} prefixes, median of ${ROUNDS}`, [
+    ['', 'ms', 'longest turn, ms'],
+    ...steps.rows(),
+  ]);
+  return [steps.median('compile and swap') + steps.median('compare'), steps.longestTurn()];
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Times of steps, and for how long each let nothing else have a turn. */
+class Steps {
+  readonly #times = new Map<string, { readonly whole: number[]; readonly turns: number[] }>();
+  isCounting = true;
+
+  async time<T>(what: string, act: () => Promise<T>): Promise<T> {
+    await pause(50);
+    let longest = 0;
+    let last = performance.now();
+    const note = () => {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    };
+    let isOver = false;
+    const tick = () => {
+      note();
+      if (!isOver) setImmediate(tick);
+    };
+    setImmediate(tick);
+    const begun = performance.now();
+    const result = await act();
+    const whole = performance.now() - begun;
+    note();
+    isOver = true;
+    const times = this.#times.get(what) ?? { whole: [], turns: [] };
+    this.#times.set(what, times);
+    if (this.isCounting) {
+      times.whole.push(whole);
+      times.turns.push(longest);
+    }
+    return result;
+  }
+
+  median(what: string): number {
+    return median(this.#times.get(what)?.whole ?? []);
+  }
+
+  longestTurn(): number {
+    return Math.max(...[...this.#times.values()].map(({ turns }) => median(turns)));
+  }
+
+  rows(): string[][] {
+    return [...this.#times].map(([what, { whole, turns }]) => [
+      what,
+      median(whole).toFixed(0),
+      median(turns).toFixed(0),
+    ]);
+  }
+}
