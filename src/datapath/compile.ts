@@ -27,6 +27,8 @@ export interface NumberedPolicy {
 /** A rule of a subject. */
 export interface SubjectRule extends NumberedRule {
   readonly policyId: number;
+  /** `canonicalRule` of it. */
+  readonly canonical: string;
 }
 
 /** What rules had before: ids by `ruleKey`, the first id that none has had, and shares by id. */
@@ -51,11 +53,11 @@ export function numberRules(
 ): { rules: SubjectRule[]; next: number } {
   let next = ids.next;
   const rules = policies.flatMap(({ policyId, policy }) =>
-    policy.rules.map((rule) => ({
-      id: ids.known.get(ruleKey(policyId, canonicalRule(rule))) ?? next++,
-      rule,
-      policyId,
-    })),
+    policy.rules.map((rule) => {
+      const canonical = canonicalRule(rule);
+      const id = ids.known.get(ruleKey(policyId, canonical)) ?? next++;
+      return { id, rule, policyId, canonical };
+    }),
   );
   return { rules, next };
 }

@@ -14,7 +14,6 @@ import {
 import { nextRuleId } from '../datapath/state.ts';
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { canonicalRule } from '../policy/rule.ts';
 import { subjectText } from '../policy/subject.ts';
 import { endFlows } from './end-flows.ts';
 import type { HookContext } from './hooks.ts';
@@ -58,9 +57,7 @@ export async function swapPolicies(
   const { numbered, nextPolicyId } = numberSubjects(policies, known, before.nextPolicyId);
   const planned = surroundings.place(numbered);
   const ids: RuleIds = {
-    known: new Map(
-      before.rules.map(({ id, policyId, rule }) => [ruleKey(policyId, canonicalRule(rule)), id]),
-    ),
+    known: new Map(before.rules.map(({ id, policyId, canonical }) => [ruleKey(policyId, canonical), id])),
     next: nextRuleId(state),
     shares: before.shares,
   };

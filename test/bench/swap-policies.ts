@@ -28,7 +28,8 @@ export function largePolicy(version: number): SubjectPolicy {
 export function largeFile(version: number, more: readonly string[]): string {
   const { policy } = largePolicy(version);
   const list = (texts: readonly string[]) => texts.map((text) => `      - ${text}`).join('\n');
-  const by = (kind: Who['kind']) => policy.rules.flatMap(({ who }) => (who.kind === kind ? [textOf(who)] : []));
+  const by = (kind: Who['kind']) =>
+    policy.rules.flatMap(({ who }) => (who.kind === kind ? [textOf(who)] : []));
   return `apiVersion: l7egg/v1
 kind: EgressPolicy
 name: large
