@@ -1,4 +1,4 @@
-import { describeRule, describeSettings, describeShaping } from './describe.ts';
+import { describeChoices, describeRule, describeShaping } from './describe.ts';
 import type { SubjectPolicy } from './policy.ts';
 import { canonicalRule, type Rule } from './rule.ts';
 import { subjectText } from './subject.ts';
@@ -43,7 +43,7 @@ function settingsOf(each: SubjectPolicy | undefined): string[] {
   return [
     `dns ${policy.dns}`,
     ...(policy.audit ? ['audit: nothing is dropped'] : []),
-    ...describeSettings(policy),
+    ...describeChoices(policy),
     ...(shaping ? [describeShaping(shaping)] : []),
   ];
 }

@@ -14,7 +14,7 @@ import type { Report } from './report.ts';
 import { lowerQuartile } from './statistics.ts';
 import { largeFile } from './swap-policies.ts';
 
-const ROUNDS = 9;
+const ROUNDS = 5;
 const PORT = 2001;
 const ADDRESS = '198.51.100.1';
 const BLOCKED = '203.0.113.66';
