@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { compilePolicies, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
 import { setTrusted, type Trusted } from '../datapath/host-facts.ts';
@@ -61,7 +62,9 @@ export async function swapPolicies(
     next: nextRuleId(state),
     shares: before.shares,
   };
+  await nextTurn(); // each of these steps takes long where there are a hundred thousand rules
   const { compiled, rules } = compilePolicies(numbered, ids, []);
+  await nextTurn();
   await fillSlot(state, idleSlot(state), compiled);
   await addRuleStates(state, compiled.rules);
   const change = () => ({
