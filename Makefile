@@ -8,6 +8,7 @@ BIN := node_modules/.bin
 MODULES := node_modules/.package-lock.json
 OBJECT := dist/l7egg.bpf.o
 CONFINE := dist/l7egg-confine
+PRESETS := dist/presets
 CONTRACT := build/contract.o
 HEADERS := $(wildcard bpf/*.h)
 BUNDLE := dist/l7egg-cli.cjs
@@ -25,7 +26,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 .DELETE_ON_ERROR:
 .PHONY: all setup types lint check test demo bench install uninstall clean need-root
 
-all: $(OBJECT) $(BUNDLE) $(CONFINE)
+all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS)
 
 setup:
 	@scripts/setup.sh build demo test
@@ -73,6 +74,13 @@ $(BUNDLE): $(MODULES) $(shell find src -name '*.ts') tools/koffi-native.ts tools
 	$(BUNDLER) src/boot.ts --target=node10 --outfile=$@
 	@$(HAND_OVER) dist build
 
+# Made afresh: a preset that is no more does not stay.
+$(PRESETS): $(wildcard src/presets/*)
+	@rm -rf $@ && mkdir -p $@
+	cp src/presets/* $@
+	@touch $@
+	@$(HAND_OVER) dist
+
 types: $(MODULES)
 	$(BIN)/tsc -p .
 	@$(HAND_OVER) build
@@ -82,7 +90,7 @@ lint: types $(OBJECT) $(CONTRACT)
 	node build/tools/import-check.js src
 	node build/tools/abi-check.js $(CONTRACT) bpf/contract.h
 
-check: lint $(BUNDLE) $(CONFINE)
+check: lint $(BUNDLE) $(CONFINE) $(PRESETS)
 	scripts/run-tests.sh pure
 
 need-root:
@@ -108,8 +116,11 @@ install: all
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
 	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
+	rm -rf $(LIB)/presets
+	install -d $(LIB)/presets
+	install -m 644 $(PRESETS)/* $(LIB)/presets
 	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
-	@sync $(LIB)/*
+	@sync $(LIB)/* $(LIB)/presets/*
 	install -d $(MAN8)
 	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
 	install -d $(UNITS)

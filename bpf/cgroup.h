@@ -17,16 +17,17 @@
 #define CGROUP_DROP 0
 #define CGROUP_PASS 1
 
+#define LOOPBACK_IFINDEX 1 /* of lo, in every network namespace */
+#define TCP_TIME_WAIT_STATE 6
+
 /* Set where the kernel lets cgroup_skb programs ask for the namespace (6.15); the verifier drops what it is not
  * set for. Elsewhere the socket's owner tells, for sockets made since we came.
  */
 const volatile __u32 has_packet_netns;
 
-static __always_inline int is_loopback(const struct addr *addr)
+static __always_inline int is_own_address(const struct addr *addr)
 {
-	if (is_ipv4(addr))
-		return addr->bytes[12] == 127;
-	return addr->halves_be[0] == 0 && addr->halves_be[1] == bpf_cpu_to_be64(1);
+	return is_loopback(addr) || bpf_map_lookup_elem(&own_addresses, addr);
 }
 
 static __always_inline struct bpf_sock *full_socket(struct __sk_buff *skb)
@@ -51,36 +52,79 @@ static __always_inline int is_in_netns(struct __sk_buff *skb, struct subject *su
 	return owner && owner->netns_cookie == subject->netns_cookie;
 }
 
-/* The other end of the scratch packet is a socket of the same subject on this host. */
-static __always_inline int is_among_own(struct __sk_buff *skb, struct scratch *s)
+static __always_inline int is_owned_by(struct socket_owner *owner, __u32 policy)
+{
+	for (int i = 0; i < MAX_NESTING; i++)
+		if (owner->policies[i] == policy)
+			return 1;
+	return 0;
+}
+
+/* A socket is of the cgroup that its maker was in, for good. */
+static __always_inline int is_of_subject(struct bpf_sock *sk, struct subject *subject)
+{
+	struct socket_owner *owner;
+
+	if (bpf_sk_ancestor_cgroup_id(sk, subject->level) == subject->cgroup_id)
+		return 1;
+	owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
+	return owner && is_owned_by(owner, subject->policy);
+}
+
+/* Nobody on this host has the other end of the TCP packet any more, or has it yet: the kernel answers that by
+ * itself, and what the packet carries reaches no process. A first one only where no transparent proxy takes it.
+ */
+static __always_inline int is_at_dead_end(struct __sk_buff *skb, struct packet *pkt,
+					  struct bpf_sock_tuple *tuple, __u32 size)
+{
+	struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
+	int state;
+
+	if (!sk)
+		return !is_first_tcp(pkt) || (pkt->payload_offset == pkt->l3_end &&
+					      is_own_address(&pkt->destination));
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state == TCP_TIME_WAIT_STATE && !is_first_tcp(pkt);
+}
+
+static __always_inline struct bpf_sock *find_other_end(struct __sk_buff *skb, struct packet *pkt,
+						       struct bpf_sock_tuple *tuple, __u32 size)
+{
+	struct bpf_sock *sk;
+
+	if (!is_tcp(pkt))
+		return bpf_sk_lookup_udp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
+	sk = bpf_sk_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
+	if (sk || !is_first_tcp(pkt))
+		return sk;
+	/* What is left of the last connection between the same ports hides the server. */
+	if (pkt->family == 4)
+		tuple->ipv4.sport = 0;
+	else
+		tuple->ipv6.sport = 0;
+	return bpf_sk_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
+}
+
+/* The packet stays on this host, and its other end is a socket of the same subject, or nobody's. */
+static __always_inline int is_among_own(struct __sk_buff *skb, struct scratch *s,
+					struct subject *subject)
 {
 	struct packet *pkt = &s->pkt;
 	struct bpf_sock_tuple tuple = {};
 	__u32 size = pkt->family == 4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6);
-	struct socket_owner *owner;
-	struct bpf_sock *sk, *own;
-	int is_own = 0;
+	struct bpf_sock *sk;
+	int is_own;
 
-	if (!is_loopback(&pkt->destination) &&
-	    !bpf_map_lookup_elem(&own_addresses, &pkt->destination))
+	/* What the host sends to itself, to whatever address of its own, leaves by lo. */
+	if (skb->ifindex != LOOPBACK_IFINDEX || pkt->is_fragment ||
+	    (!is_tcp(pkt) && pkt->l4_proto != IPPROTO_UDP))
 		return 0;
 	set_tuple(&tuple, pkt);
-	if (is_tcp(pkt))
-		sk = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-	else if (pkt->l4_proto == IPPROTO_UDP)
-		sk = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-	else
-		return 0;
+	sk = find_other_end(skb, pkt, &tuple, size);
 	if (!sk)
-		return 0;
-	owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
-	if (owner) {
-		is_own = owner->policy == s->policy;
-	} else {
-		/* Made before we came: by its cgroup, when that is the very one of the sender. */
-		own = full_socket(skb);
-		is_own = own && bpf_sk_cgroup_id(sk) == bpf_sk_cgroup_id(own);
-	}
+		return is_tcp(pkt) && is_at_dead_end(skb, pkt, &tuple, size);
+	is_own = is_of_subject(sk, subject);
 	bpf_sk_release(sk);
 	return is_own;
 }
@@ -91,13 +135,16 @@ static __always_inline int is_among_own(struct __sk_buff *skb, struct scratch *s
 static __always_inline int poses_as_resolver(struct scratch *s, struct control *c)
 {
 	struct packet *pkt = &s->pkt;
-	__u32 flags;
+	__u16 port_be = pkt->destination_port_be;
+	int serves;
 
 	if (pkt->is_later_fragment || (pkt->l4_proto != IPPROTO_UDP && !is_tcp(pkt)) ||
 	    !is_resolver(&c->slots[s->slot & 1], &pkt->source, pkt->source_port_be, s->policy))
 		return 0;
-	flags = policy_flags(s->slot, s->policy);
-	return flags & POLICY_NO_INBOUND;
+	pkt->destination_port_be = pkt->source_port_be;
+	serves = takes_calls(s);
+	pkt->destination_port_be = port_be;
+	return !serves;
 }
 
 /* A subject is judged while its policy is in the slot in force: at a swap it comes and goes together with all else. */
@@ -120,9 +167,6 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 {
 	int parsed, socket, to_resolver;
 
-	begin(s, c, subject->policy);
-	if (!is_in_force(s))
-		return CGROUP_PASS;
 	parsed = parse_packet(skb, s->area, 0);
 	if (parsed != PARSED_OK) {
 		note_unparsed(s, parsed);
@@ -146,9 +190,28 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	}
 	if (subject->flags & SUBJECT_OWN_NETNS && s->asks_home && is_loopback(&s->pkt.destination))
 		return CGROUP_PASS;
-	if (is_among_own(skb, s))
+	if (is_among_own(skb, s, subject)) {
+		if (socket == SOCKET_OTHER)
+			keep_with_socket(skb, s->area, 1);
 		return CGROUP_PASS;
+	}
 	return judge_packet(skb, s, socket) ? CGROUP_PASS : drop_unless_audit(skb, s);
+}
+
+/* A subject's connection that ends: its last packets may be the kernel's own, of no process and so of no subject,
+ * and the policy of the host is not to refuse them where it is in force.
+ */
+static __always_inline void leave_rest_to_host(struct scratch *s)
+{
+	void *inner = policy_map(&policies, s->slot);
+	__u32 host = HOST_POLICY;
+	struct flow_key key;
+
+	if (s->pkt.is_later_fragment || !is_tcp(&s->pkt) || !(s->pkt.tcp_flags & TCP_FIN) ||
+	    !inner || !bpf_map_lookup_elem(inner, &host))
+		return;
+	set_flow_key(&key, &s->pkt, HOST_POLICY);
+	enter_inbound(&inbound, &key);
 }
 
 static __always_inline int leave_subject(struct __sk_buff *skb)
@@ -156,14 +219,19 @@ static __always_inline int leave_subject(struct __sk_buff *skb)
 	struct subject *subject = bpf_get_local_storage(&subjects, 0);
 	struct control *c = get_control();
 	struct scratch *s;
-	int verdict;
+	int verdict = CGROUP_PASS;
 
 	if (!subject->policy) /* attached, not in force yet */
 		return CGROUP_PASS;
 	s = take_scratch();
 	if (!c || !s) /* fail closed: nothing to judge by */
 		return CGROUP_DROP;
-	verdict = judge_subject_packet(skb, s, c, subject);
+	begin(s, c, subject->policy);
+	if (is_in_force(s)) {
+		verdict = judge_subject_packet(skb, s, c, subject);
+		if (verdict == CGROUP_PASS)
+			leave_rest_to_host(s);
+	}
 	give_scratch_back(s);
 	if (subject->priority)
 		skb->priority = subject->priority;
@@ -202,7 +270,7 @@ static __always_inline void own_socket(struct bpf_sock *sk, __u64 netns_cookie,
 	if (!owner)
 		return;
 	owner->netns_cookie = netns_cookie;
-	owner->policy = subject->policy;
+	owner->policies[subject->nesting & (MAX_NESTING - 1)] = subject->policy;
 }
 
 /* The destination of a call, as the packet that it would make. */
@@ -224,13 +292,8 @@ static __always_inline void set_called(struct scratch *s, struct bpf_sock_addr *
 	/* An IPv6 socket that calls ::ffff:a.b.c.d sends IPv4. */
 	pkt->family = is_ipv4(&pkt->destination) ? 4 : 6;
 	pkt->ether_type = pkt->family == 4 ? ETH_P_IP : ETH_P_IPV6;
-}
-
-/* Whether the called address is this host's, where the packet shows who listens. */
-static __always_inline int is_local_call(struct scratch *s)
-{
-	return is_loopback(&s->pkt.destination) ||
-	       bpf_map_lookup_elem(&own_addresses, &s->pkt.destination);
+	if (pkt->family == 4)
+		set_ipv4(&pkt->source, 0); /* none is chosen yet */
 }
 
 /* Somebody else's server on this host: the caller learns at once, as of any other. */
@@ -248,7 +311,7 @@ static __always_inline int is_foreign_server(struct scratch *s, struct bpf_sock_
 	if (!sk)
 		return 0; /* the call fails by itself, or is judged by its packet */
 	owner = bpf_sk_storage_get(&socket_owners, sk, NULL, 0);
-	is_foreign = !owner || owner->policy != s->policy;
+	is_foreign = !owner || !is_owned_by(owner, s->policy);
 	bpf_sk_release(sk);
 	return is_foreign;
 }
@@ -266,7 +329,7 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, struct scratch 
 	s->asks_home = netns_cookie == subject->netns_cookie;
 	if (goes_to_resolver(s, c))
 		return CGROUP_PASS; /* by the names in it */
-	if (is_local_call(s)) {
+	if (is_own_address(&s->pkt.destination)) { /* the packet shows who listens */
 		if (subject->flags & SUBJECT_OWN_NETNS && s->asks_home)
 			return CGROUP_PASS;
 		if (!is_foreign_server(s, ctx))
@@ -321,15 +384,8 @@ static __always_inline int make_socket(struct bpf_sock *ctx)
 {
 	struct subject *subject = bpf_get_local_storage(&subjects, 0);
 
-	if (subject->policy) {
-		struct socket_owner *owner = bpf_sk_storage_get(
-			&socket_owners, ctx, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-
-		if (owner) {
-			owner->netns_cookie = bpf_get_netns_cookie(ctx);
-			owner->policy = subject->policy;
-		}
-	}
+	if (subject->policy)
+		own_socket(ctx, bpf_get_netns_cookie(ctx), subject);
 	return CGROUP_PASS;
 }
 

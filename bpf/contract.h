@@ -30,6 +30,7 @@
 #define MAX_INTERFACES 1024
 #define MAX_SUBJECTS 1024
 #define MAX_LEVELS 8
+#define MAX_NESTING 4 /* subjects within each other that a socket remembers */
 #define RING_BYTES (1 << 20)
 
 #define MAX_NAME 255	   /* wire bytes, RFC 1035 2.3.4, root label included */
@@ -126,7 +127,7 @@ struct rule {
 
 struct resolver_key {
 	struct addr addr;
-	__u16 port_be;
+	__u16 port_be; /* 0 = any, of subjects and on loopback only */
 	__u16 policy;
 	__u32 pad;
 };
@@ -142,6 +143,8 @@ struct policy {
 #define POLICY_NO_INBOUND 16 /* nobody outside is answered */
 #define INBOUND_RULES 0xffff0000
 
+#define HOST_POLICY 1 /* of all behind the interfaces that are controlled */
+
 /* ---- subjects: whom a policy is for, when not all behind an interface ---- */
 
 /* Kept by the kernel with each cgroup that our programs are attached to. */
@@ -150,15 +153,17 @@ struct subject {
 	__u32 flags; /* SUBJECT_* */
 	__u64 netns_cookie; /* only there answers teach */
 	__u32 priority; /* class of the queue that its packets go into (skb->priority); 0 = as it is */
+	__u32 level; /* depth of the cgroup in the tree */
+	__u64 cgroup_id;
+	__u32 nesting; /* subjects whose cgroups it lies in, modulo MAX_NESTING */
 	__u32 pad;
 };
 #define SUBJECT_OWN_NETNS 1 /* the namespace is the subject's alone: so is its loopback */
 
-/* What a socket was made by, as far as we saw it made. */
+/* What a socket was made by, as far as we saw it made: a subject, and those that it lies in, each at its nesting. */
 struct socket_owner {
 	__u64 netns_cookie;
-	__u32 policy;
-	__u32 pad;
+	__u32 policies[MAX_NESTING];
 };
 
 /* ---- state: kept over reload and restart ---- */

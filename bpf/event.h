@@ -97,10 +97,10 @@ __noinline int tell_flow(__u32 area)
 	return 1;
 }
 
-/* Whose packet it is, for the event. */
+/* Whose packet it is, for the event. The numbers of interfaces mean nothing in another network namespace. */
 static __always_inline void note_sender(struct __sk_buff *skb, struct scratch *s)
 {
-	s->ifindex = skb->ifindex;
+	s->ifindex = s->asks_home ? skb->ifindex : 0;
 	s->socket_cookie = bpf_get_socket_cookie(skb);
 }
 

@@ -52,6 +52,7 @@ tests() {
 	need containerd containerd
 	need runc runc
 	need busybox-static /var/lib/dpkg/info/busybox-static.list # busybox without -static is a /bin/busybox, too
+	need python3 /usr/bin/python3
 }
 
 [ $# -gt 0 ] || fail 'say what for: build, demo, test.'

@@ -32,6 +32,8 @@ async function run(options: Options): Promise<number> {
     case 'check':
     case 'explain':
       return (await import('./cli/check.ts')).runCheck(options);
+    case 'presets':
+      return (await import('./cli/presets.ts')).runPresets(options);
     case 'stop':
     case 'clean':
       return (await import('./cli/end.ts')).runEnd(options);

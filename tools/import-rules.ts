@@ -1,7 +1,7 @@
 import { builtinModules } from 'node:module';
 import { posix } from 'node:path';
 
-const LEAVES = ['errors', 'scope'];
+const LEAVES = ['errors', 'scope', 'wording'];
 const FIRST_FLOOR = [
   ...LEAVES,
   'policy',
@@ -20,8 +20,9 @@ const FIRST_FLOOR = [
 const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['errors', []],
   ['scope', []],
+  ['wording', []],
   ['policy', LEAVES],
-  ['formats', [...LEAVES, 'policy']],
+  ['formats', [...LEAVES, 'policy', 'flow/escape']],
   ['dns', [...LEAVES, 'policy/prefix']],
   ['flow', [...LEAVES, 'policy/prefix']],
   ['libbpf', LEAVES],
@@ -38,7 +39,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Rooms that see bytes and data only. */
-const PURE = ['errors', 'scope', 'policy', 'formats', 'dns', 'flow'];
+const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow'];
 
 /** Packages that only one room may touch. */
 const OWNED_PACKAGES: ReadonlyMap<string, string> = new Map([['koffi', 'libbpf']]);

@@ -1,10 +1,11 @@
 import { checkTarget } from '../enforcer/check.ts';
-import { PolicyReader } from '../enforcer/policy-source.ts';
-import { UsageError } from '../errors.ts';
+import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
+import { NothingAppliesError, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { type Decision, decide } from '../policy/decide.ts';
 import { type Subject, subjectText } from '../policy/subject.ts';
 import type { Target } from '../policy/target.ts';
+import { anyOf } from '../wording.ts';
 import type { CheckOptions } from './flags.ts';
 import { mentionOthers } from './others.ts';
 
@@ -13,8 +14,8 @@ import { mentionOthers } from './others.ts';
  * 0 allowed or valid, 1 not allowed, 3 nothing in force. Throws UsageError.
  */
 export async function runCheck(options: CheckOptions): Promise<number> {
-  const { target } = options;
-  if (options.source.files.length > 0) return await checkFiles(options, target);
+  const { target, source } = options;
+  if (source.files.length > 0 || source.presets.length > 0) return await checkFiles(options, target);
   if (!target) throw new UsageError('check needs a target');
   const answer = await checkTarget(options.instance, target, options.subject);
   if (!answer) {
@@ -28,11 +29,13 @@ export async function runCheck(options: CheckOptions): Promise<number> {
 
 /* Without root and without asking anybody: what the files say. */
 async function checkFiles(options: CheckOptions, target: Target | undefined): Promise<number> {
-  const { policies, unrestricted, remarks } = await new PolicyReader(options.source).load();
+  const loaded = await load(options, target);
+  if (!loaded) return 0;
+  const { policies, unrestricted, remarks } = loaded;
   for (const remark of remarks) process.stderr.write(`${remark}\n`);
   if (!target) {
     const subjects = policies.map(
-      ({ subject, policy }) => `${subjectText(subject)}: ${policy.rules.length} rules, dns ${policy.dns}`,
+      ({ subject, policy }) => `${subjectText(subject)}: ${counted(policy.rules.length)}, dns ${policy.dns}`,
     );
     const open = unrestricted.map((subject) => `${subjectText(subject)}: egress is not restricted`);
     process.stdout.write(`valid\n${[...subjects, ...open].map((line) => `  ${line}\n`).join('')}`);
@@ -48,6 +51,24 @@ async function checkFiles(options: CheckOptions, target: Target | undefined): Pr
   return tell(options, { verdict: 'allow', because, considered: [] });
 }
 
+/* Files whose policies are all for others are valid, though nothing can be asked of them. */
+async function load(
+  { source }: CheckOptions,
+  target: Target | undefined,
+): Promise<LoadedPolicies | undefined> {
+  try {
+    return await new PolicyReader(source).load();
+  } catch (thrown) {
+    if (target || !(thrown instanceof NothingAppliesError)) throw thrown;
+    process.stdout.write(`valid\n${thrown.message.replace(/^/gmu, '  ')}\n`);
+    return undefined;
+  }
+}
+
+function counted(rules: number): string {
+  return rules === 1 ? '1 rule' : `${rules} rules`;
+}
+
 /** The one that is asked for; else the host's, or the only one. Throws UsageError. */
 function choose<Each extends { readonly subject: Subject }>(
   all: readonly Each[],
@@ -59,8 +80,8 @@ function choose<Each extends { readonly subject: Subject }>(
   if (found) return found;
   throw new UsageError(
     asked
-      ? `-subject "${wanted}" has no policy: ${names.join(', ')} is legal`
-      : `there are policies of several subjects: say which with -subject, ${names.join(', ')} is legal`,
+      ? `-subject "${wanted}" has no policy: ${anyOf(names)} is legal`
+      : `there are policies of several subjects: say which with -subject, ${anyOf(names)} is legal`,
   );
 }
 

@@ -56,6 +56,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   };
   try {
     enforcer.begin(tell);
+    enforcer.followCgroups();
     await enforcer.followContainers();
     remark(readyLine(enforcer));
     notifySystemd('READY=1');

@@ -9,7 +9,9 @@ import { letsPass } from '../policy/rule.ts';
 import { makeShaping, parseRate, type Shaping } from '../policy/shaping.ts';
 import { parseCgroup, parseContainer, parseLabel, parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
-import { type FlagShape, type Normalised, suggest } from './normalise.ts';
+import { suggest } from '../wording.ts';
+import type { FlagShape, Normalised } from './normalise.ts';
+import { type PresetsOptions, parsePresets } from './presets.ts';
 
 /** The sub-commands, with what each takes and does. */
 export const COMMANDS = {
@@ -30,6 +32,7 @@ export const COMMANDS = {
     usage: 'explain HOST[:PORT[/PROTO]] [-policy=F]',
     meaning: 'the same, with every rule that speaks of it',
   },
+  presets: { usage: 'presets [list | show NAME]', meaning: 'what -preset can name, and what it allows' },
   reload: { usage: 'reload', meaning: 'read policy files and resolvers again, say what changed' },
   stop: { usage: 'stop', meaning: 'end the enforcer and open what it closed' },
   clean: { usage: 'clean', meaning: 'remove all of an instance, running or not' },
@@ -57,6 +60,7 @@ const ALL: readonly Command[] = [
   'status',
   'check',
   'explain',
+  'presets',
   'reload',
   'stop',
   'clean',
@@ -66,6 +70,9 @@ const ALL: readonly Command[] = [
 const READERS: readonly Command[] = ['enforce', 'run', 'check', 'explain'];
 /** Those that put rules of flags in force. */
 const RULERS: readonly Command[] = ['enforce', 'run'];
+
+/** How many words a command takes besides its name. */
+const ARGUMENTS: Partial<Record<Command, number>> = { check: 1, explain: 1, presets: 2 };
 
 const STAR = "'*' = physical, bond, VLAN, tunnel devices";
 
@@ -98,6 +105,7 @@ export const FLAGS: readonly FlagSpec[] = [
     'policy file, YAML or JSON, - = standard input; read again when it changes',
     READERS,
   ),
+  flag('preset', 'list', 'NAME', 'allow the hosts of a registry or service: presets list', READERS),
   flag(
     'lenient',
     'boolean',
@@ -191,6 +199,7 @@ export type Options =
   | CheckOptions
   | { readonly command: 'stop' | 'clean'; readonly instance: string }
   | { readonly command: 'reload'; readonly instance: string }
+  | PresetsOptions
   | { readonly command: 'doctor'; readonly instance: string; readonly netns?: Netns }
   | { readonly command: 'help'; readonly about?: Command }
   | { readonly command: 'version' };
@@ -204,12 +213,11 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
   const [first, ...others] = words[0] === 'help' ? words.slice(1) : words;
   const isVersionWord = first === 'version' && others.length === 0;
   const command = first === undefined || isVersionWord ? 'enforce' : parseCommand(first);
-  const takesTarget = command === 'check' || command === 'explain';
   const loose = command === 'run' ? others : [...others, ...rest];
-  const [targetText, ...extra] = takesTarget ? loose : [undefined, ...loose];
-  if (extra[0] !== undefined) {
+  const extra = loose[ARGUMENTS[command] ?? 0];
+  if (extra !== undefined) {
     const hint = command === 'run' ? ': the command stands behind " -- "' : '';
-    throw new UsageError(`"${extra[0]}" is one argument too many for ${command}${hint}`);
+    throw new UsageError(`"${extra}" is one argument too many for ${command}${hint}`);
   }
   if (words[0] === 'help' || isOn('help'))
     return { command: 'help', ...(first === undefined ? {} : { about: command }) };
@@ -225,7 +233,9 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
       return { command, instance, json: isOn('json') };
     case 'check':
     case 'explain':
-      return parseCheck(command, instance, targetText, values);
+      return parseCheck(command, instance, loose[0], values);
+    case 'presets':
+      return parsePresets(loose);
     case 'doctor':
       return { command, instance, ...netnsOf(values) };
     case 'stop':
@@ -296,10 +306,10 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
   const list = (name: string): readonly string[] => values.get(name) ?? [];
   const isOn = (name: string): boolean => list(name)[0] === 'true';
   const { source, remarks } = parsePolicySource(values);
-  const { line, files } = source;
-  if (files.length === 0 && !line.audit && !line.rules.some(letsPass)) {
+  const { line, files, presets } = source;
+  if (files.length === 0 && presets.length === 0 && !line.audit && !line.rules.some(letsPass)) {
     throw new UsageError(
-      'nothing would be allowed: give at least one of -cidr, -cn, -name and -policy, or -audit',
+      'nothing would be allowed: give at least one of -cidr, -cn, -name, -policy and -preset, or -audit',
     );
   }
   const log = LOG_FORMATS.find((format) => format === list('log')[0]);
@@ -344,7 +354,8 @@ function parseCheck(
   values: Values,
 ): CheckOptions {
   const { source } = parsePolicySource(values);
-  if (text === undefined && (command === 'explain' || source.files.length === 0))
+  const isFromFiles = source.files.length > 0 || source.presets.length > 0;
+  if (text === undefined && (command === 'explain' || !isFromFiles))
     throw new UsageError(`${command} needs a target: ${COMMANDS[command].usage} is legal`);
   const [subject] = (values.get('subject') ?? []).map(parseSubject);
   return {
@@ -352,7 +363,8 @@ function parseCheck(
     instance,
     ...(text !== undefined && { target: parseTarget(text), targetText: text }),
     ...(subject && { subject }),
-    source,
+    // Nothing is put on interfaces or cgroups, so which of them is no question.
+    source: { ...source, isModeGiven: true },
   };
 }
 
@@ -389,6 +401,7 @@ function parsePolicySource(values: Values): { source: PolicySource; remarks: str
     source: {
       line,
       files: list('policy'),
+      presets: [...new Set(list('preset'))],
       lenient: isOn('lenient'),
       context,
       isModeGiven: ['mode', 'cgroup', 'container'].some((name) => values.has(name)),

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.ts';
+import { suggest } from '../wording.ts';
 
 /** How a flag takes values: a list is repeatable and comma separated, the others stand once. */
 export type FlagKind = 'list' | 'value' | 'choice' | 'boolean';
@@ -23,7 +24,7 @@ export interface Normalised {
 
 /**
  * Sorts command-line arguments: one dash or two, the value behind `=` or, but for booleans, a space.
- * A value that begins with a dash must stand behind `=`. Throws UsageError for an unknown flag, a
+ * A value that begins with a dash, other than `-` itself, must stand behind `=`. Throws UsageError for an unknown flag, a
  * missing value, an empty list item, a word that is no choice, two values where one is legal.
  */
 export function normaliseArgs(argv: readonly string[], flags: readonly FlagShape[]): Normalised {
@@ -45,22 +46,9 @@ export function normaliseArgs(argv: readonly string[], flags: readonly FlagShape
   return { values, words, rest: argv.slice(end + 1) };
 }
 
-/** The nearest of `known` to a mistyped word, as `, did you mean "-iface"?`; empty when none is near. */
-export function suggest(word: string, known: readonly string[], dash = ''): string {
-  const lower = word.toLowerCase();
-  const begun = lower.length > 2 ? known.find((candidate) => candidate.startsWith(lower)) : undefined;
-  const near = known
-    .map((candidate) => ({ candidate, distance: editDistance(lower, candidate) }))
-    .filter(({ distance }) => distance <= 2 && distance < lower.length)
-    .sort((a, b) => a.distance - b.distance)
-    .at(0)?.candidate;
-  const found = begun ?? near;
-  return found === undefined ? '' : `, did you mean "${dash}${found}"?`;
-}
-
 function valueBehind(flag: FlagShape, next: string | undefined): string {
   if (next === undefined) throw missingValue(flag, '');
-  if (next.startsWith('-')) {
+  if (next.startsWith('-') && next !== '-') {
     throw missingValue(flag, `: a value that begins with a dash is written -${flag.name}=${next}`);
   }
   return next;
@@ -99,25 +87,4 @@ function unknownFlag(arg: string, name: string, flags: readonly FlagShape[]): Us
   return new UsageError(
     `unknown flag "${arg}"${suggest(name, names, '-') || ': -help lists the legal ones'}`,
   );
-}
-
-/** Letters to insert, delete, replace or swap with their neighbour (optimal string alignment). */
-function editDistance(a: string, b: string): number {
-  let older: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= a.length; row += 1) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column += 1) {
-      const at = (cells: readonly number[], back: number): number => cells[column - back] ?? 0;
-      const isSame = a[row - 1] === b[column - 1];
-      let best = Math.min(at(last, 0) + 1, at(current, 1) + 1, at(last, 1) + (isSame ? 0 : 1));
-      if (row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]) {
-        best = Math.min(best, at(older, 2) + 1);
-      }
-      current.push(best);
-    }
-    older = last;
-    last = current;
-  }
-  return last[b.length] ?? 0;
 }

@@ -9,7 +9,7 @@ import { LIMITS } from './layout.ts';
 import { placeShares } from './lease-shares.ts';
 
 /** The policy of all that leaves by the enforced interfaces. */
-export const HOST_POLICY = 1;
+export const HOST_POLICY = LIMITS.HOST_POLICY;
 
 /** Lease records that an exact name gets where there is room; it may have that many addresses at a time. */
 const EXACT_SHARE = 256;

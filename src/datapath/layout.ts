@@ -102,21 +102,23 @@ export const LAYOUT = {
     },
   },
   subject: {
-    size: 24,
+    size: 40,
     fields: {
       policy: [0, 4],
       flags: [4, 4],
       netns_cookie: [8, 8],
       priority: [16, 4],
-      pad: [20, 4],
+      level: [20, 4],
+      cgroup_id: [24, 8],
+      nesting: [32, 4],
+      pad: [36, 4],
     },
   },
   socket_owner: {
-    size: 16,
+    size: 24,
     fields: {
       netns_cookie: [0, 8],
-      policy: [8, 4],
-      pad: [12, 4],
+      policies: [8, 16],
     },
   },
   slot: {
@@ -466,6 +468,8 @@ export const LIMITS = {
   MAX_INTERFACES: 1024,
   MAX_SUBJECTS: 1024,
   MAX_LEVELS: 8,
+  MAX_NESTING: 4,
+  HOST_POLICY: 1,
   RING_BYTES: 1048576,
   MAX_NAME: 255,
   MAX_DNS_MESSAGE: 4096,

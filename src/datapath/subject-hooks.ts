@@ -3,24 +3,11 @@ import { UsageError } from '../errors.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
+import { claimSockets } from './socket-owners.ts';
 import type { DatapathState, MapSource } from './state.ts';
 import { ONLY } from './state.ts';
 import { encodeStruct, placeOf } from './struct.ts';
-
-/** A cgroup whose processes are judged by a policy of their own. */
-export interface SubjectCgroup {
-  readonly policyId: number;
-  /** Its directory below a cgroup2 mount. */
-  readonly path: string;
-  /** The inode of the directory. */
-  readonly id: bigint;
-  /** Answers teach only in this network namespace. */
-  readonly netnsCookie: bigint;
-  /** The namespace is the subject's alone, so its loopback is not judged. */
-  readonly ownsNetns: boolean;
-  /** What its packets are marked with for the queue of the interface (skb->priority); 0 = they are left as they are. */
-  readonly priority: number;
-}
+import type { SubjectCgroup } from './subject-cgroup.ts';
 
 /**
  * In the order of attaching: the first makes the kernel's place for `struct subject`, which is filled before any
@@ -51,14 +38,16 @@ export function attachSubject(state: DatapathState, pins: Pins, subject: Subject
     HOOKS.forEach(({ program, name, hook }, index) => {
       const path = pins.subjectLink(subject.id, name);
       using pinned = BpfLink.openPinned(path);
-      if (pinned) {
+      if (pinned && isOn(pinned, subject.id)) {
         pinned.update(state.program(program));
       } else {
+        if (pinned) rmSync(path); // somebody took it off
         using link = attachCgroup(state.program(program), directory, hook);
         link.pin(path);
       }
       if (index === 0) setSubject(state, subject);
     });
+    if (!wasInForce) claimSockets(state, subject);
     state.map('subject_cgroups').set(u64(subject.id), u32(subject.policyId));
   } catch (thrown) {
     if (!wasInForce) detachSubject(state, pins, subject.id);
@@ -89,9 +78,14 @@ export function detachPinned(pins: Pins, id: bigint): void {
 export function isSubjectAttached(pins: Pins, id: bigint): boolean {
   return HOOKS.every(({ name }) => {
     using link = BpfLink.openPinned(pins.subjectLink(id, name));
-    const info = link?.info();
-    return info?.kind === 'cgroup' && info.cgroupId === id;
+    return link !== undefined && isOn(link, id);
   });
+}
+
+/* One that was taken off is on no cgroup. */
+function isOn(link: BpfLink, cgroupId: bigint): boolean {
+  const info = link.info();
+  return info.kind === 'cgroup' && info.cgroupId === cgroupId;
 }
 
 /**
@@ -115,13 +109,16 @@ export function setSubjectLevels(state: MapSource, levels: readonly number[]): v
 /** Says what the hooks on a subject's cgroup go by; the first of them has to be there. Throws SystemError. */
 export function setSubject(
   state: DatapathState,
-  { id, policyId, netnsCookie, ownsNetns, priority }: SubjectCgroup,
+  { id, policyId, level, nesting, netnsCookie, ownsNetns, priority }: SubjectCgroup,
 ): void {
   const value = encodeStruct('subject', {
     policy: policyId,
     flags: ownsNetns ? LIMITS.SUBJECT_OWN_NETNS : 0,
     netns_cookie: netnsCookie,
     priority,
+    level,
+    cgroup_id: id,
+    nesting: nesting % LIMITS.MAX_NESTING,
   });
   state.map('subjects').set(u64(id), value);
 }

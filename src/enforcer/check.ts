@@ -15,6 +15,7 @@ import { type DnsMode, letsPass, parseCanonicalRule, portsInForce, type Rule } f
 import { type Subject, subjectText } from '../policy/subject.ts';
 import { portText, type Target } from '../policy/target.ts';
 import { holdsAddress, holdsName } from '../policy/who.ts';
+import { anyOf } from '../wording.ts';
 import { Asker } from './asker.ts';
 import { type InstanceRecord, type RecordedPolicy, RunDir } from './run-dir.ts';
 import { readStatus } from './status.ts';
@@ -66,7 +67,7 @@ function choosePolicy({ policies }: InstanceRecord, subject: Subject | undefined
   const found = policies.find((each) => each.subject === wanted);
   if (found) return found;
   throw new UsageError(
-    `${subject ? `-subject "${wanted}" has no policy in force` : 'policies of several subjects are in force, say which with -subject'}: ${names.join(', ')} is legal`,
+    `${subject ? `-subject "${wanted}" has no policy in force` : 'policies of several subjects are in force, say which with -subject'}: ${anyOf(names)} is legal`,
   );
 }
 

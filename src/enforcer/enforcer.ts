@@ -1,3 +1,4 @@
+import type { SubjectRule } from '../datapath/compile.ts';
 import { decodeEvent, type RawEvent } from '../datapath/event.ts';
 import { setOwnAddresses } from '../datapath/host-facts.ts';
 import { listLearned } from '../datapath/learned.ts';
@@ -8,6 +9,7 @@ import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
+import { readInterfaceName } from '../libbpf/ifindex.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
 import { type LinkEvent, watchLinks } from '../netlink/links.ts';
@@ -83,7 +85,8 @@ export class Enforcer {
     this.#teller = new EventTeller({
       ruleName: (id) => this.#policies.ruleName(id),
       subjectName: (policyId) => this.#policies.subjectName(policyId),
-      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex),
+      // Packets of subjects leave by interfaces that are not ours.
+      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
       namesOf: (addr16) => this.#book.namesOf(addr16),
     });
     this.#asker = scope.use(new Asker());
@@ -127,6 +130,11 @@ export class Enforcer {
     return this.#policies.current.subjects;
   }
 
+  /** Follows the cgroups of subjects: one that is made again under its path is judged as the one before. */
+  followCgroups(): void {
+    this.#policies.followCgroups();
+  }
+
   /** Controls the containers of subjects that run now, and from then on those that come. */
   followContainers(): Promise<void> {
     return this.#policies.followContainers();
@@ -134,8 +142,9 @@ export class Enforcer {
 
   /** Puts other policies in force. Throws UsageError, SystemError; then what was in force is so still. */
   async swap(policies: readonly SubjectPolicy[]): Promise<void> {
+    const known = new Set(this.#policies.current.rules.map(({ id }) => id));
     await this.#policies.swap(policies);
-    void this.#resolveExactNames();
+    void this.#resolveExactNames(this.#policies.current.rules.filter(({ id }) => !known.has(id)));
   }
 
   /** Looks at the host anew: interfaces, own addresses, resolvers, and where exact names lead to. */
@@ -237,10 +246,10 @@ export class Enforcer {
   }
 
   /* A program that cached the address before we started would never ask: ask for it. */
-  async #resolveExactNames(): Promise<void> {
+  async #resolveExactNames(rules: readonly SubjectRule[] = this.#policies.current.rules): Promise<void> {
     const [resolver] = this.inForce.trust.host;
     if (!resolver) return;
-    const names = this.#policies.current.rules.flatMap(({ rule }) =>
+    const names = rules.flatMap(({ rule }) =>
       letsPass(rule) && rule.who.kind === 'exact' ? [rule.who.name] : [],
     );
     for (let at = 0; at < names.length; at += RESOLVING) {

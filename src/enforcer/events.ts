@@ -9,6 +9,8 @@ const ETHER_TYPE_IPV4 = 0x0800;
 const ETHER_TYPE_IPV6 = 0x86dd;
 /** A wall clock that was set by less is not told from one that is read with delay. */
 const CLOCK_STEP_MS = 100;
+/** A call that failed before there was a packet, or a packet in a network namespace that is not ours. */
+const NO_INTERFACE = '-';
 const WITH_PORTS = new Set([6, 17, 132, 136]);
 
 /** What turns numbers of the kernel into the owner's words. */
@@ -76,7 +78,7 @@ export class EventTeller {
       reason: raw.reason,
       ...(rule !== undefined && { rule }),
       policy: this.#words.subjectName(raw.policyId) ?? `#${raw.policyId}`,
-      iface: this.#words.interfaceName(raw.ifindex) ?? `#${raw.ifindex}`,
+      iface: raw.ifindex === 0 ? NO_INTERFACE : (this.#words.interfaceName(raw.ifindex) ?? `#${raw.ifindex}`),
       packet: packetOf(raw),
       ...(raw.process && { process: raw.process }),
       count: raw.count,

@@ -36,6 +36,7 @@ export function recordPolicies(
   };
 }
 
-function recordCgroup({ policyId, path, id, netnsCookie, ownsNetns }: PlacedSubject): RecordedCgroup {
-  return { policyId, path, id: `${id}`, netnsCookie: `${netnsCookie}`, ownsNetns };
+function recordCgroup(placed: PlacedSubject): RecordedCgroup {
+  const { policyId, path, id, netnsCookie, netnsInode, ownsNetns } = placed;
+  return { policyId, path, id: `${id}`, netnsCookie: `${netnsCookie}`, netnsInode, ownsNetns };
 }

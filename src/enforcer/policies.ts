@@ -10,16 +10,19 @@ import {
 import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isContainerSubject, subjectText } from '../policy/subject.ts';
+import { type CgroupSubject, isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, expectedPath, findPlace } from './cgroup-place.ts';
+import { CgroupWatch } from './cgroup-watch.ts';
 import { ContainerSubjects } from './container-subjects.ts';
 import type { HookContext } from './hooks.ts';
+import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
 import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
 import { formatResolver } from './resolvers.ts';
 import type { InstanceRecord } from './run-dir.ts';
 import { type Shaper, shapedInterfaces } from './shaper.ts';
-import { type PlacedSubject, placeSubjects } from './subjects.ts';
-import { type Surroundings, swapPolicies, tidyUp } from './swap.ts';
+import { nestingOf, type PlacedSubject, placeSubjects } from './subjects.ts';
+import { type SwapHost, swapPolicies, tidyUp } from './swap.ts';
 import type { Trust } from './trust.ts';
 
 /** What the policies are in force in. */
@@ -35,6 +38,13 @@ export interface PolicyContext {
   controlled(): Parameters<typeof shapedInterfaces>[1];
 }
 
+interface MovedCgroup {
+  readonly subject: CgroupSubject;
+  readonly policyId: number;
+  readonly before: PlacedSubject | undefined;
+  readonly now: CgroupPlace | undefined;
+}
+
 /** The policies in force: whom they are for, as cgroups and containers come and go, and what takes their place. */
 export class Policies implements Disposable {
   readonly #context: PolicyContext;
@@ -42,6 +52,7 @@ export class Policies implements Disposable {
   readonly #subjectNames = new Map<number, string>();
   #current: PoliciesInForce;
   #containers: ContainerSubjects | undefined;
+  #cgroups: CgroupWatch | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(context: PolicyContext, inForce: PoliciesInForce) {
@@ -80,16 +91,23 @@ export class Policies implements Disposable {
    */
   swap(policies: readonly SubjectPolicy[]): Promise<void> {
     return this.#inTurn(async () => {
-      const { context, objectPath } = this.#context;
+      const { context, listener, objectPath } = this.#context;
+      const before = this.#current;
+      const host = this.#swapHost(policies);
       if (policies.some(({ subject }) => subject.kind !== 'host'))
         await context.state.load(objectPath, SUBJECT_PROGRAMS);
-      const before = this.#current;
-      const surroundings = this.#surroundings(policies);
-      this.#current = await swapPolicies(context, () => this.#current, policies, surroundings);
+      this.#current = await swapPolicies(context, host, before, policies);
       this.#learnNames();
-      await this.#tidyUp(before, surroundings);
+      this.#matchContainers(); // some may have come and gone meanwhile
+      try {
+        await tidyUp(context, host, before, this.#current);
+      } catch (thrown) {
+        if (!(thrown instanceof SystemError)) throw thrown;
+        listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
+      }
       await this.followContainers();
       this.#containers?.rematch();
+      this.followCgroups();
     });
   }
 
@@ -111,7 +129,19 @@ export class Policies implements Disposable {
       remark: (text) => listener.remark(text),
     });
     await this.#containers.ready;
-    this.#dropEnded();
+    this.#matchContainers();
+  }
+
+  /** Follows the cgroups of subjects, which may go and come again, as those of services do. */
+  followCgroups(): void {
+    const watched = this.#current.subjects.flatMap(({ subject }) =>
+      isCgroupSubject(subject) ? (expectedPath(subject) ?? []) : [],
+    );
+    if (watched.length === 0 && !this.#cgroups) return;
+    this.#cgroups ??= new CgroupWatch(() => {
+      if (this.#movedCgroups().length > 0) void this.#inTurn(async () => this.#matchCgroups());
+    });
+    this.#cgroups.follow(watched);
   }
 
   /** Tells the kernel whom each policy trusts. */
@@ -125,7 +155,8 @@ export class Policies implements Disposable {
   shape(): void {
     const { shaper, listener } = this.#context;
     try {
-      shaper.apply(this.#current.subjects, this.#shapedOn(this.#current.subjects));
+      const { subjects, placed } = this.#current;
+      shaper.apply(subjects, this.#shapedOn(subjects), placed);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
       listener.remark(`rates are not kept everywhere: ${thrown.message}`);
@@ -150,6 +181,8 @@ export class Policies implements Disposable {
   /** Follows nobody any more; what is in force stays so. Idempotent. */
   close(): void {
     this.#containers?.close();
+    this.#cgroups?.close();
+    this.#cgroups = undefined;
   }
 
   /** After all was taken out of force: gives back what was made for it. */
@@ -161,35 +194,24 @@ export class Policies implements Disposable {
     this.close();
   }
 
-  #surroundings(policies: readonly SubjectPolicy[]): Surroundings {
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(act);
+    this.#turn = result.catch(() => {}); // the next one does not depend on it
+    return result;
+  }
+
+  #swapHost(policies: readonly SubjectPolicy[]): SwapHost {
     const { shaper, trust } = this.#context;
     return {
       shaper,
-      ifindexes: this.#shapedOn(policies),
-      dnsPorts: () => trust.ports,
+      shapedIfindexes: this.#shapedOn(policies),
       place: (numbered) => [
         ...placeSubjects(numbered, netnsCookie()),
         ...(this.#containers?.places(numbered) ?? []),
       ],
       trusted: (policyIds) => trust.by(policyIds),
+      dnsPorts: () => trust.ports,
     };
-  }
-
-  /* The swap is done: what is left of before harms nobody, and goes with the next one or the next start. */
-  async #tidyUp(before: PoliciesInForce, surroundings: Surroundings): Promise<void> {
-    const { context, listener } = this.#context;
-    try {
-      await tidyUp(context, before, () => this.#current, surroundings);
-    } catch (thrown) {
-      if (!(thrown instanceof SystemError)) throw thrown;
-      listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
-    }
-  }
-
-  #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(act);
-    this.#turn = result.catch(() => {}); // the next one does not depend on it
-    return result;
   }
 
   #shapedOn(policies: readonly SubjectPolicy[]): number[] {
@@ -212,8 +234,13 @@ export class Policies implements Disposable {
       context.state,
       all.map(({ level }) => level),
     );
-    attachSubject(context.state, context.pins, { ...placed, priority: shaper.priorityOf(placed.policyId) });
+    attachSubject(context.state, context.pins, {
+      ...placed,
+      nesting: nestingOf(placed, all),
+      priority: shaper.priorityOf(placed.policyId),
+    });
     this.#current = { ...this.#current, placed: all };
+    if (placed.ownsNetns) this.shape();
     this.record();
   }
 
@@ -221,16 +248,54 @@ export class Policies implements Disposable {
     const { context } = this.#context;
     detachSubject(context.state, context.pins, id);
     this.#current = { ...this.#current, placed: this.#current.placed.filter((each) => each.id !== id) };
+    if (this.#context.shaper.classes.length > 0) this.shape();
     this.record();
   }
 
-  /* What an earlier run was in force on, and has ended since. */
-  #dropEnded(): void {
-    const { subjects, placed } = this.#current;
+  /* Subjects whose cgroup is not the one that is controlled, with both; undefined = none. */
+  #movedCgroups(): MovedCgroup[] {
+    return this.#current.subjects.flatMap(({ subject, policyId }) => {
+      if (!isCgroupSubject(subject) || subject.kind === 'pid') return [];
+      const before = this.#current.placed.find((each) => each.policyId === policyId);
+      const now = findPlace(subject);
+      return before?.id === now?.id ? [] : [{ subject, policyId, before, now }];
+    });
+  }
+
+  /* Fails open for what can't be attached, and says so: it is tried again. */
+  #matchCgroups(): void {
+    const { listener } = this.#context;
+    if (!this.#cgroups) return; // closed while this waited for its turn
+    for (const { subject, policyId, before, now } of this.#movedCgroups()) {
+      const own = { policyId, netnsCookie: netnsCookie(), netnsInode: netnsInode(), ownsNetns: false };
+      try {
+        if (now) this.#place({ ...now, ...own });
+        if (before) this.#remove(before.id);
+        listener.remark(
+          now
+            ? `cgroup "${now.path}" is there: judged by the policy of ${subjectText(subject)}`
+            : `cgroup "${before?.path}" is gone: it will be judged again when it returns`,
+        );
+      } catch (thrown) {
+        // It may be gone once more.
+        if (!(thrown instanceof Error)) throw thrown;
+        listener.remark(`cgroup of ${subjectText(subject)} is NOT judged: ${thrown.message}`);
+      }
+    }
+    this.followCgroups();
+  }
+
+  /* Places those that run and are not, and removes those that ended, of an earlier run too. */
+  #matchContainers(): void {
+    if (!this.#containers) return;
+    const { subjects } = this.#current;
     const ids = new Set(
       subjects.filter(({ subject }) => isContainerSubject(subject)).map(({ policyId }) => policyId),
     );
-    const live = new Set(this.#containers?.places(subjects).map(({ id }) => id));
-    for (const { id, policyId } of placed) if (ids.has(policyId) && !live.has(id)) this.#remove(id);
+    const live = new Map(this.#containers.places(subjects).map((each) => [each.id, each]));
+    for (const { id, policyId } of this.#current.placed)
+      if (ids.has(policyId) && !live.has(id)) this.#remove(id);
+    const placed = new Set(this.#current.placed.map(({ id, policyId }) => `${id} ${policyId}`));
+    for (const each of live.values()) if (!placed.has(`${each.id} ${each.policyId}`)) this.#place(each);
   }
 }

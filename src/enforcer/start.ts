@@ -163,7 +163,10 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     ),
     record?.nextPolicyId,
   );
-  const placed = [...placeSubjects(numbered, cookie), ...recordedContainers(numbered, record?.cgroups ?? [])];
+  const placed = [
+    ...placeSubjects(numbered, cookie, () => options.wait),
+    ...recordedContainers(numbered, record?.cgroups ?? []),
+  ];
   const ids: RuleIds = {
     known: new Map(record?.rules.map(({ policyId, canonical, id }) => [ruleKey(policyId, canonical), id])),
     next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
@@ -194,7 +197,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       pinState(state, pins);
     }
     run.writePid();
-    shaper.apply(numbered, shapedInterfaces(options, present));
+    shaper.apply(numbered, shapedInterfaces(options, present), placed);
     run.prepareRecord({
       version: 2,
       instance: options.instance,
@@ -233,8 +236,8 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     context,
     policies,
     shaper,
-    objectPath,
     trust,
+    objectPath,
     resolvers,
     plan,
     present,

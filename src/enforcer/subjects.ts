@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import type { NumberedPolicy } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
+import { LIMITS } from '../datapath/layout.ts';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
+import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
-import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import { type CgroupPlace, findPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import { netnsInode } from './netns.ts';
 import type { RecordedCgroup } from './run-dir.ts';
 
 /** A subject's policy with the number by which the kernel knows it. */
@@ -17,6 +20,7 @@ export interface PlacedSubject extends CgroupPlace {
   readonly policyId: number;
   /** Answers teach only in this network namespace. */
   readonly netnsCookie: bigint;
+  readonly netnsInode: number;
   /** The namespace is the subject's alone. */
   readonly ownsNetns: boolean;
 }
@@ -52,43 +56,64 @@ export function numberSubjects(
  * flows: it is judged all the time. Throws UsageError for a subject that is not there.
  */
 export function knownSubjects(
-  before: readonly { readonly subject: string; readonly policyId: number }[],
+  before: readonly { readonly subject: Subject | string; readonly policyId: number }[],
   cgroups: readonly { readonly policyId: number; readonly id: bigint }[],
   policies: readonly SubjectPolicy[],
 ): { subject: string; policyId: number }[] {
+  const known = before.map(({ subject, policyId }) => ({
+    subject: typeof subject === 'string' ? subject : subjectText(subject),
+    policyId,
+  }));
   const texts = new Set(policies.map(({ subject }) => subjectText(subject)));
-  const gone = new Set(before.filter(({ subject }) => !texts.has(subject)).map(({ policyId }) => policyId));
+  const gone = new Set(known.filter(({ subject }) => !texts.has(subject)).map(({ policyId }) => policyId));
   const free = new Map(cgroups.filter(({ policyId }) => gone.has(policyId)).map((each) => [each.id, each]));
-  const had = new Set(before.map(({ subject }) => subject));
-  const renamed = policies.flatMap(({ subject }) => {
-    const text = subjectText(subject);
-    const id = had.has(text) ? undefined : placeIfFixed(subject)?.id;
-    const found = id === undefined ? undefined : free.get(id);
-    if (!found) return [];
-    free.delete(found.id);
-    return [{ subject: text, policyId: found.policyId }];
-  });
-  return [...before, ...renamed];
+  const had = new Set(known.map(({ subject }) => subject));
+  const renamed = policies
+    .filter(({ subject }) => !had.has(subjectText(subject)))
+    .flatMap(({ subject }) => {
+      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n, () => true);
+      const found = placed && free.get(placed.id);
+      if (found) free.delete(placed.id);
+      return found ? [{ subject: subjectText(subject), policyId: found.policyId }] : [];
+    });
+  return [...known, ...renamed];
 }
 
-/* Undefined for all behind an interface, and for containers, which are found as they come. */
-function placeIfFixed(subject: Subject): CgroupPlace | undefined {
-  switch (subject.kind) {
-    case 'cgroup':
-    case 'unit':
-    case 'pid':
-      return placeOfSubject(subject);
-    default:
-      return undefined;
-  }
-}
-
-/** The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there. */
-export function placeSubjects(numbered: readonly NumberedSubject[], netnsCookie: bigint): PlacedSubject[] {
-  return numbered.flatMap(({ subject, policyId }) => {
-    const place = placeIfFixed(subject);
-    return place ? [{ ...place, policyId, netnsCookie, ownsNetns: false }] : [];
+/**
+ * The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there, when two
+ * are the same cgroup, and when they are at more depths of the tree than programs of interfaces look at.
+ */
+export function placeSubjects(
+  numbered: readonly Pick<NumberedSubject, 'subject' | 'policyId'>[],
+  netnsCookie: bigint,
+  mayBeAbsent: (subject: Subject) => boolean = () => false,
+): PlacedSubject[] {
+  const named = new Map<bigint, string>();
+  const placed = numbered.flatMap(({ subject, policyId }) => {
+    switch (subject.kind) {
+      case 'cgroup':
+      case 'unit':
+      case 'pid': {
+        const place = mayBeAbsent(subject) ? findPlace(subject) : placeOfSubject(subject);
+        if (!place) return [];
+        const [text, other] = [subjectText(subject), named.get(place.id)];
+        if (other !== undefined)
+          throw new UsageError(
+            `subjects "${other}" and "${text}" are the same cgroup "${place.path}": one policy for a cgroup is legal`,
+          );
+        named.set(place.id, text);
+        return [{ ...place, policyId, netnsCookie, netnsInode: netnsInode(), ownsNetns: false }];
+      }
+      default:
+        return []; // all behind an interface, or containers, which are found as they come
+    }
   });
+  const levels = [...new Set(placed.map(({ level }) => level))].sort((a, b) => a - b);
+  if (levels.length > LIMITS.MAX_LEVELS)
+    throw new UsageError(
+      `subjects are at ${levels.length} depths of the tree of cgroups, ${levels.join(', ')}: ${LIMITS.MAX_LEVELS} are legal`,
+    );
+  return placed;
 }
 
 /** Cgroups of containers that an earlier run of this instance was in force on, as far as they are still there. */
@@ -101,11 +126,16 @@ export function recordedContainers(
   );
   return cgroups
     .filter(({ policyId }) => ids.has(policyId))
-    .flatMap(({ policyId, path, id, netnsCookie, ownsNetns }) => {
+    .flatMap(({ policyId, path, id, netnsCookie, netnsInode: inode, ownsNetns }) => {
       const place = existsSync(path) ? placeAt(path, `cgroup "${path}"`) : undefined;
       if (place?.id !== BigInt(id)) return []; // the container has ended
-      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), ownsNetns }];
+      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), netnsInode: inode, ownsNetns }];
     });
+}
+
+/** In how many of the others' cgroups one lies. */
+export function nestingOf({ path }: PlacedSubject, all: readonly PlacedSubject[]): number {
+  return all.filter((each) => path.startsWith(`${each.path}/`)).length;
 }
 
 /** Puts policies in force on these cgroups and takes them off all others. Throws SystemError. */
@@ -120,7 +150,11 @@ export function attachSubjects(
     placed.map(({ level }) => level),
   );
   for (const each of placed) {
-    attachSubject(state, pins, { ...each, priority: priorityOf(each.policyId) });
+    attachSubject(state, pins, {
+      ...each,
+      nesting: nestingOf(each, placed),
+      priority: priorityOf(each.policyId),
+    });
   }
   const wanted = new Set(placed.map(({ id }) => id));
   for (const id of pins.subjects()) if (!wanted.has(id)) detachSubject(state, pins, id);

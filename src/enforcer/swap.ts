@@ -15,24 +15,24 @@ import {
 import { nextRuleId } from '../datapath/state.ts';
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { subjectText } from '../policy/subject.ts';
 import { endFlows } from './end-flows.ts';
 import type { HookContext } from './hooks.ts';
 import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
 import type { Shaper } from './shaper.ts';
-import { abandonSubjects, attachComing, finishSubjects, prepareSubjects } from './subject-swap.ts';
+import { abandonSubjects, finishSubjects, prepareSubjects } from './subject-swap.ts';
 import { knownSubjects, type NumberedSubject, numberSubjects, type PlacedSubject } from './subjects.ts';
 
-/** What a swap needs of the rest of the enforcer, each time as it is then: things change while policies are compiled. */
-export interface Surroundings {
+/** What a swap needs of the host. */
+export interface SwapHost {
   readonly shaper: Shaper;
   /** Interfaces on which rates are kept. */
-  readonly ifindexes: readonly number[];
-  dnsPorts(): readonly number[];
-  /** The cgroups of these subjects. Throws UsageError. */
+  readonly shapedIfindexes: readonly number[];
+  /** The cgroups of these subjects, containers that run included. Throws UsageError. */
   place(numbered: readonly NumberedSubject[]): PlacedSubject[];
-  /** The resolvers that these policies trust. */
+  /** The resolvers of the moment of the switch, for they may change while the policies are compiled. */
   trusted(policyIds: readonly number[]): Trusted;
+  /** Their ports. */
+  dnsPorts(): readonly number[];
 }
 
 /**
@@ -42,21 +42,15 @@ export interface Surroundings {
  */
 export async function swapPolicies(
   context: HookContext,
-  current: () => PoliciesInForce,
+  host: SwapHost,
+  before: PoliciesInForce,
   policies: readonly SubjectPolicy[],
-  surroundings: Surroundings,
 ): Promise<PoliciesInForce> {
   const { state, run } = context;
-  const { shaper, ifindexes } = surroundings;
-  const before = current();
   refuseOtherScope(before.subjects, policies);
-  const known = knownSubjects(
-    before.subjects.map(({ subject, policyId }) => ({ subject: subjectText(subject), policyId })),
-    before.placed,
-    policies,
-  );
+  const known = knownSubjects(before.subjects, before.placed, policies);
   const { numbered, nextPolicyId } = numberSubjects(policies, known, before.nextPolicyId);
-  const planned = surroundings.place(numbered);
+  const placed = host.place(numbered);
   const ids: RuleIds = {
     known: new Map(before.rules.map(({ id, policyId, canonical }) => [ruleKey(policyId, canonical), id])),
     next: nextRuleId(state),
@@ -65,32 +59,27 @@ export async function swapPolicies(
   await nextTurn(); // each of these steps takes long where there are a hundred thousand rules
   const { compiled, rules } = compilePolicies(numbered, ids, []);
   await nextTurn();
+  const after = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
   await fillSlot(state, idleSlot(state), compiled);
   await addRuleStates(state, compiled.rules);
-  const change = () => ({
-    before: current().placed,
-    after: surroundings.place(numbered),
-    priorityOf: (policyId: number) => shaper.priorityOf(policyId),
-  });
+  const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
+  const subjects = { before: before.placed, after: placed, priorityOf };
   try {
-    shaper.apply(numbered, ifindexes);
-    await prepareSubjects(context, change);
+    host.shaper.apply(numbered, host.shapedIfindexes, placed);
+    await prepareSubjects(context, subjects);
     // From here on nothing else gets a turn: what is written down is what is in force.
-    attachComing(context, change());
-    const placed = change().after;
-    const after = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
     const record = run.currentRecord(activeEpoch(state));
     if (!record) throw new RangeError('the record of what is in force is gone');
-    const { classes } = shaper;
+    const { classes } = host.shaper;
     run.prepareRecord({ ...record, epoch: nextEpoch(state), ...recordPolicies(after), classes });
-    setTrusted(state, surroundings.trusted(policyIds(before.subjects, numbered)));
-    switchSlot(state, { ...compiled, dnsPorts: surroundings.dnsPorts() });
-    return after;
+    setTrusted(state, host.trusted(policyIds(before.subjects, numbered)));
+    switchSlot(state, { ...compiled, dnsPorts: host.dnsPorts() });
   } catch (thrown) {
-    abandonSubjects(context, current().placed, planned);
-    shaper.apply(before.subjects, ifindexes);
+    abandonSubjects(context, subjects);
+    host.shaper.apply(before.subjects, host.shapedIfindexes, before.placed);
     throw thrown;
   }
+  return after;
 }
 
 /**
@@ -99,23 +88,19 @@ export async function swapPolicies(
  */
 export async function tidyUp(
   context: HookContext,
+  host: SwapHost,
   before: PoliciesInForce,
-  current: () => PoliciesInForce,
-  { shaper, trusted }: Surroundings,
+  after: PoliciesInForce,
 ): Promise<void> {
   const { state, run } = context;
-  const { subjects, placed, rules, shares } = current();
   run.commitRecord(); // what was prepared goes by the epoch in the kernel: a reader finds it either way
-  finishSubjects(context, placed, (policyId) => shaper.priorityOf(policyId));
-  setTrusted(state, trusted(policyIds(subjects)));
-  const inForce = new Set(rules.map(({ id }) => id));
-  await endFlows(
-    state,
-    new Set(before.rules.map(({ id }) => id).filter((id) => !inForce.has(id))),
-    current(),
-  );
+  const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
+  finishSubjects(context, { before: before.placed, after: after.placed, priorityOf });
+  setTrusted(state, host.trusted(policyIds(after.subjects)));
+  const inForce = new Set(after.rules.map(({ id }) => id));
+  await endFlows(state, new Set(before.rules.map(({ id }) => id).filter((id) => !inForce.has(id))), after);
   await freeIdleSlot(state);
-  settleRecords(state, shares);
+  settleRecords(state, after.shares);
   dropRuleStates(state, inForce);
 }
 

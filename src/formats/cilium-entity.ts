@@ -1,5 +1,6 @@
 import { parsePrefix } from '../policy/prefix.ts';
 import type { Who } from '../policy/who.ts';
+import { anyQuoted } from '../wording.ts';
 import type { Value } from './value.ts';
 
 /** A selector that selects nothing we know, and what to say of it. */
@@ -44,7 +45,7 @@ const WORLDS: ReadonlyMap<string, readonly Who[]> = new Map([
 
 /** An entry of `toEntities`. Outside of this host all is "world": there is no cluster. */
 export function readEntity(value: Value): Members {
-  const legal = `${[...WORLDS.keys(), 'host', 'none'].map((word) => `"${word}"`).join(', ')} is legal`;
+  const legal = `${anyQuoted([...WORLDS.keys(), 'host', 'none'])} is legal`;
   const word = value.text(legal);
   const whos = WORLDS.get(word ?? '');
   if (whos) return { whos, strangers: [], isNobody: false };

@@ -1,8 +1,9 @@
+import { UsageError } from '../errors.ts';
 import { parsePattern, parseSuffix } from '../policy/name.ts';
 import { MAX_PORTS, mergePorts, type PortRange, parsePort } from '../policy/port.ts';
 import type { Rule } from '../policy/rule.ts';
 import { makeShaping, parseRate, type Shaping } from '../policy/shaping.ts';
-import { parseSubject, type Subject } from '../policy/subject.ts';
+import { LEGAL_SUBJECT, parseSubject, type Subject } from '../policy/subject.ts';
 import { isByAddress, type Who } from '../policy/who.ts';
 import type { PolicyPart } from './part.ts';
 import { readPrefix, readPrefixes } from './read-prefix.ts';
@@ -14,7 +15,7 @@ const PREFIX = 'a prefix such as 192.0.2.0/24, or a map with "cidr" and "except"
 
 /** Reads our own kind, `l7egg/v1` EgressPolicy; its JSON Schema is presets/l7egg-v1.schema.json. */
 export function readL7egg(document: MapValue): PolicyPart[] {
-  const name = document.get('name')?.text('the name of the policy is legal');
+  const name = document.get('name')?.parse(parseTitle, 'the name of the policy is legal');
   const subject = document.get('subject');
   const dns = document.get('dns')?.word(DNS_MODES);
   const allowPrivateAnswers = document.get('allowPrivateAnswers')?.boolean();
@@ -40,17 +41,20 @@ export function readL7egg(document: MapValue): PolicyPart[] {
   ];
 }
 
+/* Names stand in events and lists, one a line. */
+function parseTitle(text: string): string {
+  if (/^(?=.*\S)[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u.test(text)) return text;
+  throw new UsageError(`name "${text}" is not legal: 1 to 200 characters of one line are`);
+}
+
 function readSubject(value: Value): Subject | undefined {
-  return value.parse(
-    parseSubject,
-    'host, cgroup:PATH, unit:NAME, container:NAME or label:KEY=VALUE is legal',
-  );
+  return value.parse(parseSubject, LEGAL_SUBJECT);
 }
 
 function readShaping(value: Value | undefined): Shaping | undefined {
   const map = value?.map('a map with "rate" and "ceil" is legal');
   if (!map) return undefined;
-  const rate = map.require('rate', 'such as 10mbit')?.parse((text) => parseRate(text, 'rate'));
+  const rate = map.require('rate', 'one such as 10mbit is legal')?.parse((text) => parseRate(text, 'rate'));
   const ceil = map.get('ceil')?.parse((text) => parseRate(text, 'ceil'));
   map.end();
   if (rate === undefined) return undefined;
@@ -63,7 +67,7 @@ function readShaping(value: Value | undefined): Shaping | undefined {
 function readRule(value: Value, title: string): Rule[] {
   const map = value.map('a rule is a map with "names", "suffixes", "cidrs", "ports" and "action"');
   if (!map) return [];
-  const source = map.get('name')?.text('the name of the rule is legal') ?? title;
+  const source = map.get('name')?.parse(parseTitle, 'the name of the rule is legal') ?? title;
   const action = map.get('action')?.word(ACTIONS) ?? 'allow';
   const names = map.get('names');
   const suffixes = map.get('suffixes');

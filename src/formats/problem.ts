@@ -1,3 +1,5 @@
+import { escapeControl } from '../flow/escape.ts';
+
 /** A place in a policy file; line and column count from 1. */
 export interface Place {
   readonly file: string;
@@ -11,9 +13,17 @@ export interface Problem {
   readonly what: string;
 }
 
-/** `FILE:LINE:COL: what`. */
+/** Longer sentences lose their middle, where a text of the file is quoted: their ends say what is legal. */
+const MAX_LENGTH = 1_000;
+const KEPT_END = 400;
+
+/** `FILE:LINE:COL: what`, one line whatever the file has. */
 export function formatProblem({ place: { file, line, column }, what }: Problem): string {
-  return `${file}:${line}:${column}: ${what}`;
+  const short =
+    what.length <= MAX_LENGTH
+      ? what
+      : `${what.slice(0, MAX_LENGTH - KEPT_END)}…${what.slice(what.length - KEPT_END)}`;
+  return escapeControl(`${file}:${line}:${column}: ${short}`);
 }
 
 /** Errors past this many are counted only. */

@@ -1,11 +1,13 @@
 import { Composer, type Document, Lexer, LineCounter, Parser } from 'yaml';
+import { Anchors } from './anchors.ts';
 import type { Problems } from './problem.ts';
+import { keyText, repeatedKeys } from './repeated-keys.ts';
 import { Value } from './value.ts';
 
-/** Aliases that one file may use. */
-const MAX_ALIASES = 10_000;
 /** Maps and lists within each other. */
 const MAX_DEPTH = 64;
+/** Words, signs and spaces of one file: enough for a million prefixes; more may be more than memory holds. */
+const MAX_LEXEMES = 8_000_000;
 /** Lexemes read before others get a turn. */
 const TURN = 5_000;
 
@@ -34,7 +36,7 @@ export async function readDocuments(
   }
   const documents: Document[] = [];
   const parser = new Parser(lines.addNewLine);
-  const composer = new Composer({ uniqueKeys: true, keepSourceTokens: false });
+  const composer = new Composer({ uniqueKeys: false, keepSourceTokens: false });
   let lexemes = 0;
   let at = 0;
   let depth = 0;
@@ -46,7 +48,11 @@ export async function readDocuments(
       problems.error(placeOf(at), `has maps and lists within each other more than ${MAX_DEPTH} deep`);
       return [];
     }
-    if (++lexemes % TURN === 0) await progress(at, text.length);
+    if (++lexemes > MAX_LEXEMES) {
+      problems.error(placeOf(at), 'has too many values: a million or so in one file is legal');
+      return [];
+    }
+    if (lexemes % TURN === 0) await progress(at, text.length);
   }
   for (const token of parser.end()) documents.push(...composer.next(token));
   documents.push(...composer.end());
@@ -55,7 +61,12 @@ export async function readDocuments(
     for (const { pos, message } of [...document.errors, ...document.warnings])
       problems.error(placeOf(pos[0]), `is not legal YAML: ${firstLine(message)}`);
     if (document.errors.length > 0 || document.contents === null) continue;
-    const source = { file, document, lines, problems, aliasesLeft: MAX_ALIASES };
+    for (const key of repeatedKeys(document))
+      problems.error(
+        placeOf(key.range?.[0] ?? 0),
+        `the key "${keyText(key)}" stands twice in a map: once is legal`,
+      );
+    const source = { file, document, lines, problems, anchors: new Anchors(document) };
     const value = new Value(source, document.contents, '');
     if (!value.isNull) values.push(value);
   }

@@ -1,4 +1,5 @@
 import { PolicyFileError } from '../errors.ts';
+import { anyOf } from '../wording.ts';
 import { readCilium, readCiliumClusterwide } from './cilium.ts';
 import { readClusterEgg } from './cluster-egg.ts';
 import { readExternalService } from './external-service.ts';
@@ -54,7 +55,7 @@ export async function readPolicies(
   const { errors, uncounted, warnings } = problems;
   if (errors.length > 0) {
     const more = uncounted > 0 ? [`and ${uncounted} errors more`] : [];
-    throw new PolicyFileError([...inOrder(errors).map(formatProblem), ...more]);
+    throw new PolicyFileError([...new Set(inOrder(errors).map(formatProblem)), ...more]);
   }
   return { parts, remarks: warnings.map(formatProblem) };
 }
@@ -67,7 +68,7 @@ function inOrder(problems: readonly Problem[]): Problem[] {
 }
 
 function readDocument(document: Value, context: FormatContext): PolicyPart[] {
-  const legal = `${[...KINDS.keys()].join(', ')} is legal`;
+  const legal = `${anyOf([...KINDS.keys()])} is legal`;
   const map = document.map(`a map with "apiVersion" and "kind" is legal`);
   if (!map) return [];
   const apiVersion = map.require('apiVersion', legal)?.text();

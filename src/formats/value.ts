@@ -1,15 +1,16 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair } from 'yaml';
 import { UsageError } from '../errors.ts';
+import { anyQuoted } from '../wording.ts';
+import type { Anchors } from './anchors.ts';
 import type { Place, Problems } from './problem.ts';
+import { keyText } from './repeated-keys.ts';
 
 /** What a value of a policy file needs to know of the file. */
 export interface Source {
   readonly file: string;
-  readonly document: Document;
+  readonly anchors: Anchors;
   readonly lines: LineCounter;
   readonly problems: Problems;
-  /** Aliases that may still be followed: they could stand for more than any file could hold. */
-  aliasesLeft: number;
 }
 
 /** How an error calls what stands there. */
@@ -17,7 +18,8 @@ function describe(node: Node | null): string {
   if (node === null || (isScalar(node) && node.value === null)) return 'nothing';
   if (isMap(node)) return 'a map';
   if (isSeq(node)) return 'a list';
-  if (isScalar(node)) return typeof node.value === 'string' ? `"${node.value}"` : String(node.value);
+  if (isScalar(node))
+    return typeof node.value === 'string' ? `"${node.value}"` : (node.source ?? String(node.value));
   return 'something else';
 }
 
@@ -31,6 +33,8 @@ export class Value {
   readonly #source: Source;
   readonly #node: Node | null;
   readonly #start: number;
+  /** An alias that stands for nothing that may be read: one error is enough. */
+  readonly #isBroken: boolean;
 
   /** @param start where it stands when there is no node, as behind a key without value */
   constructor(source: Source, node: Node | null, path: string, start = 0) {
@@ -38,6 +42,7 @@ export class Value {
     this.path = path;
     this.#start = node?.range?.[0] ?? start;
     this.#node = isAlias(node) ? this.#follow(node) : node;
+    this.#isBroken = isAlias(node) && this.#node === null;
   }
 
   get place(): Place {
@@ -112,10 +117,7 @@ export class Value {
   /** One of these words. */
   word<W extends string>(words: readonly W[]): W | undefined {
     const value = this.#scalar();
-    return (
-      words.find((word) => word === value) ??
-      this.#wrong(`${words.map((word) => `"${word}"`).join(', ')} is legal`)
-    );
+    return words.find((word) => word === value) ?? this.#wrong(`${anyQuoted(words)} is legal`);
   }
 
   /** A whole number from low to high. */
@@ -158,17 +160,15 @@ export class Value {
   }
 
   #wrong(legal: string): undefined {
+    if (this.#isBroken) return undefined;
     return this.error(`is ${describe(this.#node)}: ${legal}`);
   }
 
   #follow(alias: Node): Node | null {
     if (!isAlias(alias)) return alias;
-    this.#source.aliasesLeft -= 1;
-    const target = this.#source.aliasesLeft < 0 ? undefined : alias.resolve(this.#source.document);
-    if (target) return target;
-    this.error(
-      this.#source.aliasesLeft < 0 ? 'is one alias too many' : `is an alias of nothing: "*${alias.source}"`,
-    );
+    const target = this.#source.anchors.follow(alias);
+    if (typeof target !== 'string') return target;
+    this.error(target);
     return null;
   }
 }
@@ -184,7 +184,7 @@ export class MapValue {
     for (const pair of pairs) {
       const keyNode = toNode(pair.key);
       const key = new Value(source, keyNode, value.path);
-      const name = isScalar(keyNode) ? String(keyNode.value) : undefined;
+      const name = isScalar(keyNode) ? keyText(keyNode) : undefined;
       if (name === undefined) {
         key.error('has a key that is not text');
         continue;
@@ -233,8 +233,7 @@ export class MapValue {
   end(): void {
     for (const [name, { key }] of this.#pairs) {
       if (this.#known.has(name)) continue;
-      const legal = [...this.#known].map((known) => `"${known}"`).join(', ');
-      key.error(`has the unknown key "${name}": ${legal} are legal`);
+      key.error(`has the unknown key "${name}": ${anyQuoted([...this.#known])} is legal`);
     }
   }
 }

@@ -12,6 +12,7 @@ export interface Interface {
 
 const IFREQ_BYTES = 40;
 const IFNAMSIZ = 16;
+const SIOCGIFNAME = 0x8910;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
@@ -39,4 +40,13 @@ export function readInterface(name: string): Interface | undefined {
   const arphrd = request.readUInt16LE(IFNAMSIZ);
   if (!ask(SIOCGIFFLAGS)) return undefined;
   return { ifindex, arphrd, up: (request.readUInt16LE(IFNAMSIZ) & IFF_UP) !== 0 };
+}
+
+/** The name of an interface of this thread's network namespace, `undefined` when there is none. Throws SystemError. */
+export function readInterfaceName(ifindex: number): string | undefined {
+  using socket = openSocket();
+  const request = Buffer.alloc(IFREQ_BYTES);
+  request.writeInt32LE(ifindex, IFNAMSIZ);
+  if (libc.ioctl(socket.number, SIOCGIFNAME, request) < 0) return undefined;
+  return request.toString('latin1', 0, request.indexOf(0));
 }

@@ -178,6 +178,10 @@ export const libc = {
     cLibrary,
     'long syscall(long number, int command, void *attr, uint32_t size)',
   ),
+  syscall: from<[number, number, number, number], number>(
+    cLibrary,
+    'long syscall(long number, int first, int second, uint32_t third)',
+  ),
   dup: from<[number, number, number], number>(cLibrary, 'int fcntl(int fd, int command, int lowest)'),
   lock: from<[number, number, Bytes], number>(cLibrary, 'int fcntl(int fd, int command, void *lock)'),
   copyIn: from<[Bytes, Pointer, number], Pointer>(

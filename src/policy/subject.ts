@@ -18,11 +18,20 @@ export type Subject =
 /** A subject that speaks of containers, which come and go. */
 export type ContainerSubject = Subject & { readonly kind: 'container' | 'label' };
 
+/** A subject that names a cgroup. */
+export type CgroupSubject = Subject & { readonly kind: 'cgroup' | 'unit' | 'pid' };
+
+export function isCgroupSubject(subject: Subject): subject is CgroupSubject {
+  return subject.kind === 'cgroup' || subject.kind === 'unit' || subject.kind === 'pid';
+}
+
 export function isContainerSubject(subject: Subject): subject is ContainerSubject {
   return subject.kind === 'container' || subject.kind === 'label';
 }
 
-const LEGAL = 'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
+/** What texts of subjects are legal, for errors. */
+export const LEGAL_SUBJECT =
+  'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
 
 /** Parses the text of a subject: `host`, `cgroup:/system.slice`, `unit:unbound.service`. Throws UsageError. */
 export function parseSubject(text: string): Subject {
@@ -40,7 +49,7 @@ export function parseSubject(text: string): Subject {
     case 'label':
       return parseLabel(rest);
     default:
-      throw new UsageError(`subject "${text}" is not known: ${LEGAL}`);
+      throw new UsageError(`subject "${text}" is not known: ${LEGAL_SUBJECT}`);
   }
 }
 

@@ -57,6 +57,8 @@ export function runConfined(
     process.on(signal, listener);
     scope.defer(() => process.off(signal, listener));
   }
+  // Node makes a pipe non-blocking at its first use, for the command as well; spawn takes that back, so it goes last.
+  void [process.stdout, process.stderr];
   const child = spawn(launcher, argumentsOf(confinement), {
     env: confinement.env,
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],

@@ -1,34 +1,40 @@
-import { lstatSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { lstatSync, readdirSync, statfsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { Caller } from './caller.ts';
 
 /**
- * One change of what the command sees of the file system: `hide` puts nothing in the place of what is there, `keep`
- * puts it back below a hidden directory, `own` puts an empty directory of the command's user there, `freeze` makes it
- * read-only. A path that is not there needs nothing and is passed over.
+ * One change of what the command sees of the file system: `hide` puts nothing in the place of what is there, `empty`
+ * a directory that root may fill, `keep` puts back what was below, `own` puts an empty directory of the command's user
+ * there, `freeze` makes it read-only. A path that is not there needs nothing and is passed over.
  */
 export interface Door {
-  readonly change: 'hide' | 'keep' | 'own' | 'freeze';
+  readonly change: 'hide' | 'empty' | 'keep' | 'own' | 'freeze';
   readonly path: string;
 }
 
-/* Who takes requests here can be had to start a program or to talk to the network outside. */
-const HIDDEN = [
+/*
+ * What of /run is not put back: who takes requests there can be had to start a program or to talk to the network
+ * outside. Nor are sockets right in /run, whoever made them, and what comes to be there later.
+ */
+const RUN = '/run';
+const HIDDEN = new Set([
   // Container engines and virtual machines.
-  ...['docker.sock', 'docker', 'containerd', 'podman', 'crio', 'buildkit', 'k3s', 'k0s', 'runc'],
-  ...['cri-dockerd.sock', 'dockershim.sock', 'lxd', 'incus', 'lxc', 'libvirt', 'multipass_socket'],
-  // Message bus, cron, the old init, device manager, power.
-  ...['dbus', 'crond', 'cron', 'initctl', 'udev/control', 'acpid.socket'],
+  ...['docker', 'containerd', 'podman', 'crio', 'buildkit', 'k3s', 'k0s', 'runc'],
+  ...['lxd', 'incus', 'lxc', 'libvirt'],
+  // Message bus, managers and sessions of every user, cron, the old init.
+  ...['dbus', 'systemd', 'user', 'crond', 'cron', 'initctl'],
   // Installers, printers, resolvers of names, private networks that dial for others.
-  ...['snapd.socket', 'snapd-snap.socket', 'PackageKit', 'cups', 'nscd', 'avahi-daemon'],
-  ...['tailscale', 'netbird.sock', 'wireguard', 'zerotier-one', 'tor', 'openvpn', 'NetworkManager/private'],
+  ...['snapd', 'PackageKit', 'cups', 'nscd', 'avahi-daemon'],
+  ...['tailscale', 'netbird', 'wireguard', 'zerotier-one', 'tor', 'openvpn'],
   // Terminals that take keystrokes from others; programs of Windows under WSL.
   ...['screen', 'tmux', 'WSL'],
   // Our own: state and control of every instance.
   'l7egg',
-].map((name) => `/run/${name}`);
+]);
 
 const HIDDEN_ELSEWHERE = [
+  '/run/udev/control',
+  '/run/NetworkManager/private',
   '/var/lib/lxd/unix.socket',
   '/var/lib/incus/unix.socket',
   '/var/snap/lxd/common/lxd/unix.socket',
@@ -43,9 +49,9 @@ const HIDDEN_ELSEWHERE = [
 
 /* The file is read by resolving programs; the sockets beside it look names up outside. */
 const RESOLVE = '/run/systemd/resolve';
-const SYSTEMD: readonly Door[] = [
-  { change: 'hide', path: '/run/systemd' },
+const RESOLVER: readonly Door[] = [
   { change: 'keep', path: RESOLVE },
+  { change: 'freeze', path: RESOLVE },
   { change: 'hide', path: `${RESOLVE}/io.systemd.Resolve` },
   { change: 'hide', path: `${RESOLVE}/io.systemd.Resolve.Monitor` },
 ];
@@ -65,19 +71,26 @@ const TERMINAL_ENTRY =
   /^(?:tmux-|screens?$|zellij-|kitty|emacs\d|nvim|vscode-(?:ipc|git)-|dbus-|podman-run-)/u;
 const X11 = '/tmp/.X11-unix';
 
+/* To name a host below it has the automounter look it up and call it, outside. */
+const HOSTS = '/net';
+const AUTOFS_MAGIC = 0x0187; // linux/magic.h
+
 /** What is closed of the file system for a command of `caller`, in the order in which it is to be done. */
 export function doorsOf(caller: Caller, env: NodeJS.ProcessEnv): Door[] {
   const home = caller.account?.home ?? env.HOME ?? '/';
-  const sessions = `/run/user/${caller.uid}`;
   return [
-    ...SYSTEMD,
-    // User managers, session buses, agents that fetch keys, rootless engines, desktops: all of every user.
-    { change: 'hide', path: '/run/user' },
-    { change: 'own', path: sessions },
-    ...[...HIDDEN, ...HIDDEN_ELSEWHERE].map((path) => hide(path)),
+    { change: 'empty', path: RUN },
+    ...entriesOf(RUN)
+      .map((name) => join(RUN, name))
+      .filter((path) => !HIDDEN.has(basename(path)) && !isSocket(path))
+      .map((path): Door => ({ change: 'keep', path })),
+    ...RESOLVER,
+    { change: 'own', path: `${RUN}/user/${caller.uid}` },
+    ...HIDDEN_ELSEWHERE.map((path) => hide(path)),
     ...FROZEN.map((path): Door => ({ change: 'freeze', path })),
     { change: 'own', path: X11 },
     ...terminalDoors(caller.uid),
+    ...[HOSTS].filter(isAutofs).map((path) => hide(path)),
     ...[...namedSockets(env), ...socketsOfHome(home)].map((path) => hide(path)),
   ];
 }
@@ -115,6 +128,14 @@ function entriesOf(directory: string): string[] {
   } catch {
     // Not there, no directory, or not ours to read: nothing in it can be named.
     return [];
+  }
+}
+
+function isAutofs(path: string): boolean {
+  try {
+    return statfsSync(path).type === AUTOFS_MAGIC;
+  } catch {
+    return false; // not there
   }
 }
 

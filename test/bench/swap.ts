@@ -12,7 +12,7 @@ import { Pins } from '../../src/datapath/pins.ts';
 import type { PoliciesInForce } from '../../src/enforcer/policies-in-force.ts';
 import { RunDir } from '../../src/enforcer/run-dir.ts';
 import { Shaper } from '../../src/enforcer/shaper.ts';
-import { type Surroundings, swapPolicies, tidyUp } from '../../src/enforcer/swap.ts';
+import { type SwapHost, swapPolicies, tidyUp } from '../../src/enforcer/swap.ts';
 import { readPolicies } from '../../src/formats/read-policies.ts';
 import { diffPolicies } from '../../src/policy/diff.ts';
 import { Scope } from '../../src/scope.ts';
@@ -54,9 +54,9 @@ async function measureInProcess(report: Report): Promise<number> {
   const run = new RunDir(INSTANCE, root);
   scope.use(run.lock() ?? { [Symbol.dispose]: () => {} });
   const context = { state, pins: new Pins(INSTANCE), run, netns: 0, kind: 'tcx' as const };
-  const surroundings: Surroundings = {
+  const host: SwapHost = {
     shaper: new Shaper([], false),
-    ifindexes: [],
+    shapedIfindexes: [],
     dnsPorts: () => [53],
     place: () => [],
     trusted: () => new Map(),
@@ -83,10 +83,8 @@ async function measureInProcess(report: Report): Promise<number> {
     const { policies } = { policies: [largePolicy(round + 2)] };
     const before = current;
     await steps.time('compare', () => diffPolicies(before.subjects, policies, nextTurn));
-    current = await steps.time('compile and swap', () =>
-      swapPolicies(context, () => before, policies, surroundings),
-    );
-    await steps.time('tidy up', () => tidyUp(context, before, () => current, surroundings));
+    current = await steps.time('compile and swap', () => swapPolicies(context, host, before, policies));
+    await steps.time('tidy up', () => tidyUp(context, host, before, current));
   }
   report.table(`Another policy of ${NAMES} names and ${PREFIXES} prefixes, lower quartile of ${ROUNDS}`, [
     ['', 'ms', 'longest turn, ms'],

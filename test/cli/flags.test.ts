@@ -33,6 +33,7 @@ const NO_SOURCE: PolicySource = {
     allowPrivateAnswers: false,
   },
   files: [],
+  presets: [],
   lenient: false,
   context: {},
   isModeGiven: false,
@@ -62,7 +63,7 @@ describe('parseOptions finds the command', () => {
         instance: 'default',
         target: { host: { kind: 'name', name: 'example.com' }, port: 443, l4Proto: 17 },
         targetText: 'example.com:443/udp',
-        source: NO_SOURCE,
+        source: { ...NO_SOURCE, isModeGiven: true },
       },
     ],
     [
@@ -72,7 +73,7 @@ describe('parseOptions finds the command', () => {
         instance: 'a',
         target: { host: { kind: 'name', name: 'status' }, l4Proto: 6 },
         targetText: 'status',
-        source: NO_SOURCE,
+        source: { ...NO_SOURCE, isModeGiven: true },
       },
     ],
   ];
@@ -200,7 +201,7 @@ describe('parseOptions of enforce', () => {
 });
 
 describe('parseOptions refuses', () => {
-  const nothing = 'nothing would be allowed: give at least one of -cidr, -cn, -name and -policy';
+  const nothing = 'nothing would be allowed: give at least one of -cidr, -cn, -name, -policy and -preset';
   const rows: readonly (readonly [line: string, words: string])[] = [
     ['', nothing],
     ['enforce', nothing],

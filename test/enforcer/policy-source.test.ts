@@ -1,28 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import {
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, test } from 'node:test';
-import { PolicyReader, readPolicyFile } from '../../src/enforcer/policy-source.ts';
-import { PolicyFileError, UsageError } from '../../src/errors.ts';
+import { describe, test } from 'node:test';
+import { type LoadedPolicies, PolicyReader } from '../../src/enforcer/policy-source.ts';
+import { NothingAppliesError, UsageError } from '../../src/errors.ts';
 
-const TEXT = "apiVersion: l7egg/v1\nkind: EgressPolicy\nrules: [{cidrs: ['192.0.2.1']}]\n";
-
-let root: string;
-
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'l7egg-source-'));
-});
-afterEach(() => rmSync(root, { recursive: true }));
+const HEAD = 'apiVersion: l7egg/v1\nkind: EgressPolicy\n';
+const GOOD = `${HEAD}rules: [{names: [a.test]}]\n`;
+const OTHER = `${HEAD}rules: [{names: [b.test]}]\n`;
 
 function readerOf(...files: readonly string[]): PolicyReader {
   return new PolicyReader({
@@ -34,99 +20,78 @@ function readerOf(...files: readonly string[]): PolicyReader {
       allowPrivateAnswers: false,
     },
     files,
+    presets: [],
     lenient: false,
     context: {},
     isModeGiven: false,
   });
 }
 
-describe('readPolicyFile', () => {
-  test('answers the text', () => {
-    writeFileSync(join(root, 'a'), 'über: 1\n');
-    assert.deepEqual(readPolicyFile(join(root, 'a'), false), { text: 'über: 1\n', isPipe: false });
-  });
+const namesOf = ({ policies }: LoadedPolicies): string[] =>
+  policies.flatMap(({ policy }) =>
+    policy.rules.map(({ who }) => (who.kind === 'exact' ? who.name : who.kind)),
+  );
 
-  const bad: readonly {
-    readonly what: string;
-    readonly make: (path: string) => void;
-    readonly says: RegExp;
-  }[] = [
-    { what: 'one that is not there', make: () => {}, says: /ENOENT/ },
-    { what: 'a directory', make: (path) => mkdirSync(path), says: /it is no file/ },
-    { what: 'a device', make: (path) => symlinkSync('/dev/zero', path), says: /it is no file/ },
-    { what: 'links in a circle', make: (path) => symlinkSync(path, path), says: /ELOOP/ },
-    {
-      what: 'one that is too large',
-      make: (path) => {
-        writeFileSync(path, '');
-        truncateSync(path, 64 * 1024 * 1024 + 1);
-      },
-      says: /more than 67108864 bytes/,
-    },
-    {
-      what: 'a pipe that nobody writes to, where none may be',
-      make: (path) => execFileSync('mkfifo', [path]),
-      says: /it is a pipe now/,
-    },
+describe('PolicyReader refuses a file that was read before, and reads it again when it is right again:', () => {
+  const spoilings: readonly (readonly [title: string, spoil: (file: string) => void, error: RegExp])[] = [
+    ['half-written', (file) => writeFileSync(file, GOOD.slice(0, -8)), /^\S+:3:\d+: is not legal YAML: /u],
+    ['emptied', (file) => writeFileSync(file, ''), /^\S+:1:1: is empty: a policy is legal$/u],
+    ['vanished', (file) => rmSync(file), /^Cannot read the policy file "\S+": ENOENT$/u],
+    ['moved away', (file) => renameSync(file, `${file}~`), /ENOENT$/u],
+    [
+      'binary',
+      (file) => writeFileSync(file, Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0])),
+      /^\S+:1:1: is binary: /u,
+    ],
+    [
+      'of another encoding',
+      (file) => writeFileSync(file, Buffer.from(GOOD, 'utf16le')),
+      /^\S+:1:1: is binary: /u,
+    ],
+    [
+      'of an unknown key',
+      (file) => writeFileSync(file, `${GOOD}rule: []`),
+      /^\S+:4:1: the document has the unknown key "rule": /u,
+    ],
   ];
-  for (const { what, make, says } of bad) {
-    test(`refuses ${what}, and names it`, () => {
-      const path = join(root, 'policy.yaml');
-      make(path);
-      assert.throws(
-        () => readPolicyFile(path, false),
-        (thrown) =>
-          thrown instanceof UsageError && says.test(thrown.message) && thrown.message.includes(path),
-      );
+  for (const [title, spoil, error] of spoilings) {
+    test(title, async (context) => {
+      const folder = mkdtempSync(join(tmpdir(), 'l7egg-policy-source-'));
+      context.after(() => rmSync(folder, { recursive: true }));
+      const file = join(folder, 'p.yaml');
+      writeFileSync(file, GOOD);
+      const reader = readerOf(file);
+      const before = await reader.load();
+      assert.deepEqual(namesOf(before), ['a.test']);
+      spoil(file);
+      await assert.rejects(reader.load(), (thrown) => {
+        assert.ok(thrown instanceof UsageError);
+        assert.match(thrown.message, error);
+        return true;
+      });
+      assert.deepEqual(namesOf(before), ['a.test']);
+      writeFileSync(file, OTHER);
+      assert.deepEqual(namesOf(await reader.load()), ['b.test']);
     });
   }
-
-  test('refuses what is no UTF-8, with its place', () => {
-    const path = join(root, 'policy.yaml');
-    writeFileSync(path, Buffer.from([0x61, 0xff, 0xfe]));
-    assert.throws(
-      () => readPolicyFile(path, false),
-      (thrown) => thrown instanceof PolicyFileError && thrown.message.startsWith(`${path}:1:1: `),
-    );
-  });
 });
 
-describe('PolicyReader.load', () => {
-  test('answers the very same as long as the files hold the same, and something else when one does not', async () => {
-    const path = join(root, 'policy.yaml');
-    writeFileSync(path, TEXT);
-    const reader = readerOf(path);
-    const first = await reader.load();
-    unlinkSync(path);
-    writeFileSync(path, TEXT);
-    assert.equal(await reader.load(), first);
-    writeFileSync(path, TEXT.replace('192.0.2.1', '192.0.2.2'));
-    const second = await reader.load();
-    assert.notEqual(second, first);
-    assert.equal(second.policies[0]?.policy.rules.length, 1);
-  });
+test('PolicyReader refuses policies of which none is for the subject', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'l7egg-policy-source-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'p.yaml');
+  writeFileSync(file, 'apiVersion: v1\nkind: List\nitems: []');
+  await assert.rejects(readerOf(file).load(), NothingAppliesError);
+});
 
-  test('takes no bad file for the last one', async () => {
-    const path = join(root, 'policy.yaml');
-    writeFileSync(path, TEXT);
-    const reader = readerOf(path);
-    const first = await reader.load();
-    writeFileSync(path, 'nonsense');
-    await assert.rejects(reader.load(), PolicyFileError);
-    await assert.rejects(reader.load(), PolicyFileError);
-    writeFileSync(path, TEXT);
-    assert.deepEqual(await reader.load(), first);
-  });
-
-  test('reads a pipe once', async () => {
-    const path = join(root, 'pipe');
-    const file = join(root, 'file.yaml');
-    writeFileSync(file, TEXT);
-    execFileSync('mkfifo', [path]);
-    spawn('sh', ['-c', 'exec cat "$0" > "$1"', file, path], { stdio: 'ignore' });
-    const reader = readerOf(path);
-    const first = await reader.load();
-    assert.equal(await reader.load(), first);
-    assert.equal(first.policies[0]?.policy.rules.length, 1);
-  });
+test('PolicyReader counts remarks past the first hundred', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'l7egg-policy-source-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'p.yaml');
+  writeFileSync(file, `${HEAD}rules: [{cidrs: [${Array(150).fill('10.1.0.0/8').join(', ')}]}]`);
+  const { policies, remarks } = await readerOf(file).load();
+  assert.equal(policies[0]?.policy.rules.length, 1);
+  assert.equal(remarks.length, 101);
+  assert.match(remarks[0] ?? '', /has bits set past its length/u);
+  assert.equal(remarks.at(-1), 'and 199 remarks more'); // 150 masked, 149 said before
 });

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { egress, errorsOf, policy } from './read-cilium.ts';
 
 const MEMBERS =
-  '"toCIDR", "toCIDRSet", "toEntities", "toEndpoints", "toServices", "toGroups", "toNodes", "toFQDNs", "toPorts", "icmps", "toRequires", "authentication" are legal';
-const WORLDS = '"all", "world", "world-ipv4", "world-ipv6", "host", "none" is legal';
+  '"toCIDR", "toCIDRSet", "toEntities", "toEndpoints", "toServices", "toGroups", "toNodes", "toFQDNs", "toPorts", "icmps", "toRequires" or "authentication" is legal';
+const WORLDS = '"all", "world", "world-ipv4", "world-ipv6", "host" or "none" is legal';
 const at = (port: string) => `{toPorts: [{ports: [${port}]}]}`;
 
 /** All errors of one entry of egress, which stands at 7:5; what they say without `p.yaml:7:`. */
@@ -49,7 +49,7 @@ errors('an error in an entry of egress', [
   ],
   [
     '{toCIDRSet: [{cidr: 10.0.0.0/8, excepts: []}]}',
-    '37: spec.egress[0].toCIDRSet[0] has the unknown key "excepts": "cidr", "except", "cidrGroupRef", "cidrGroupSelector" are legal',
+    '37: spec.egress[0].toCIDRSet[0] has the unknown key "excepts": "cidr", "except", "cidrGroupRef" or "cidrGroupSelector" is legal',
   ],
   [
     '{toCIDRSet: [{cidr: 10.0.0.0/8, except: [11.0.0.0/16]}]}',
@@ -78,7 +78,7 @@ errors('an error in an entry of egress', [
   ['{authentication: {}}', '22: spec.egress[0].authentication has no "mode": "disabled" is legal'],
   [
     '{authentication: {mode: maybe}}',
-    '29: spec.egress[0].authentication.mode is "maybe": "disabled", "required", "test-always-fail" is legal',
+    '29: spec.egress[0].authentication.mode is "maybe": "disabled", "required" or "test-always-fail" is legal',
   ],
   [
     '{toCIDR: [x], toEntities: [y]}',
@@ -96,7 +96,7 @@ errors('an error in ports', [
   ['{toPorts: [443]}', '16: spec.egress[0].toPorts[0] is 443: a map with "ports" and "rules" is legal'],
   [
     '{toPorts: [{port: "443"}]}',
-    '17: spec.egress[0].toPorts[0] has the unknown key "port": "ports", "rules", "serverNames", "terminatingTLS", "originatingTLS", "listener" are legal',
+    '17: spec.egress[0].toPorts[0] has the unknown key "port": "ports", "rules", "serverNames", "terminatingTLS", "originatingTLS" or "listener" is legal',
   ],
   ['{toPorts: [{ports: "443"}]}', '24: spec.egress[0].toPorts[0].ports is "443": a list is legal'],
   [at('"443"'), `25: ${PORT} is "443": a map with "port", "endPort" and "protocol" is legal`],
@@ -130,7 +130,7 @@ errors('an error in ports', [
   [at('{port: "80", protocol: 6}'), `48: ${PORT}.protocol is 6: "TCP", "UDP", "SCTP" or "ANY" is legal`],
   [
     at('{port: "80", proto: TCP}'),
-    `38: ${PORT} has the unknown key "proto": "protocol", "port", "endPort" are legal`,
+    `38: ${PORT} has the unknown key "proto": "protocol", "port" or "endPort" is legal`,
   ],
   [
     '{toPorts: [{rules: {dns: [{matchPattern: "*"}]}}]}',
@@ -142,7 +142,7 @@ errors('an error in ports', [
   ],
   [
     '{toPorts: [{ports: [{port: "80"}], rules: {grpc: []}}]}',
-    '48: spec.egress[0].toPorts[0].rules has the unknown key "grpc": "http", "kafka", "l7", "l7proto", "dns" are legal',
+    '48: spec.egress[0].toPorts[0].rules has the unknown key "grpc": "http", "kafka", "l7", "l7proto" or "dns" is legal',
   ],
 ]);
 
@@ -155,7 +155,7 @@ errors('an error in types of ICMP', [
   ['{icmps: [{fields: [{}]}]}', `24: ${FIELD} has no "type": the number or the name of a type is legal`],
   [
     '{icmps: [{fields: [{type: 8, family: IPv5}]}]}',
-    `42: ${FIELD}.family is "IPv5": "IPv4", "IPv6" is legal`,
+    `42: ${FIELD}.family is "IPv5": "IPv4" or "IPv6" is legal`,
   ],
   [
     '{icmps: [{fields: [{type: 8}]}], toPorts: [{ports: [{port: "80"}]}]}',
@@ -198,7 +198,7 @@ describe('an error of a rule of Cilium', () => {
     ],
     [
       ['endpointSelector: {app: web}', egressLine],
-      '5:22: spec.endpointSelector has the unknown key "app": "matchLabels", "matchExpressions" are legal',
+      '5:22: spec.endpointSelector has the unknown key "app": "matchLabels" or "matchExpressions" is legal',
     ],
     [
       ['endpointSelector: {matchLabels: {app: 7}}', egressLine],
@@ -206,7 +206,7 @@ describe('an error of a rule of Cilium', () => {
     ],
     [
       ['endpointSelector: {matchExpressions: [{key: a, operator: Is}]}', egressLine],
-      '5:60: spec.endpointSelector.matchExpressions[0].operator is "Is": "In", "NotIn", "Exists", "DoesNotExist" is legal',
+      '5:60: spec.endpointSelector.matchExpressions[0].operator is "Is": "In", "NotIn", "Exists" or "DoesNotExist" is legal',
     ],
     [
       ['endpointSelector: {}', 'egress: {}'],
@@ -226,7 +226,7 @@ describe('an error of a rule of Cilium', () => {
     ],
     [
       ['endpointSelector: {}', egressLine, 'egres: []'],
-      '7:3: spec has the unknown key "egres": "description", "labels", "log", "endpointSelector", "nodeSelector", "egress", "egressDeny", "ingress", "ingressDeny", "enableDefaultDeny" are legal',
+      '7:3: spec has the unknown key "egres": "description", "labels", "log", "endpointSelector", "nodeSelector", "egress", "egressDeny", "ingress", "ingressDeny" or "enableDefaultDeny" is legal',
     ],
   ];
   for (const [lines, ...expected] of rows) {
@@ -277,7 +277,7 @@ describe('an error of a rule of Cilium', () => {
     ],
     [
       'spec: {endpointSelector: {}, egress: [{}]}\nrules: []',
-      '4:1: the document has the unknown key "rules": "apiVersion", "kind", "metadata", "status", "spec", "specs" are legal',
+      '4:1: the document has the unknown key "rules": "apiVersion", "kind", "metadata", "status", "spec" or "specs" is legal',
     ],
   ];
   for (const [text, error] of documents) {

@@ -118,7 +118,7 @@ describe('a name that is refused', () => {
     ['{matchName: a.io, matchPattern: "*.io"}', `${at} has both: one of ${either}`],
     [
       '{matchRegex: a}',
-      `spec.egress[0].toFQDNs[0] has the unknown key "matchRegex": "matchName", "matchPattern" are legal`,
+      `spec.egress[0].toFQDNs[0] has the unknown key "matchRegex": "matchName" or "matchPattern" is legal`,
     ],
     ['[]', `${at} is a list: a map with ${either}`],
     ['a.io', `${at} is "a.io": a map with ${either}`],

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { egress, egressDeny, errorsOf, read } from './read-cilium.ts';
 
 const DENY_MEMBERS =
-  '"toCIDR", "toCIDRSet", "toEntities", "toEndpoints", "toServices", "toGroups", "toNodes", "toPorts", "icmps" are legal';
-const WORLDS = '"all", "world", "world-ipv4", "world-ipv6", "host", "none" is legal';
+  '"toCIDR", "toCIDRSet", "toEntities", "toEndpoints", "toServices", "toGroups", "toNodes", "toPorts" or "icmps" is legal';
+const WORLDS = '"all", "world", "world-ipv4", "world-ipv6", "host" or "none" is legal';
 const at = (port: string) => `{toPorts: [{ports: [${port}]}]}`;
 
 describe('what is not enforced is an error, and lets less pass when lenient', () => {
@@ -156,7 +156,7 @@ describe('of what denies nothing is left out, also when lenient', () => {
     ],
     [
       '{toPorts: [{ports: [{port: "80"}], rules: {http: [{}]}}]}',
-      '40: spec.egressDeny[0].toPorts[0] has the unknown key "rules": "ports" are legal',
+      '40: spec.egressDeny[0].toPorts[0] has the unknown key "rules": "ports" is legal',
     ],
   ];
   for (const [entry, error] of unknown) {

@@ -95,17 +95,17 @@ describe('readExternalService refuses', () => {
     ],
     [
       service('{dnsName: §192.0.2.1, ports: [{port: 1}]}'),
-      'spec.dnsName: name "192.0.2.1" is an address: -cidr and -deny-cidr take addresses',
+      'spec.dnsName: name "192.0.2.1" is an address: -cidr, -deny-cidr and "cidrs" take addresses',
     ],
     [PORTS('§443'), 'spec.ports is 443: a list of ports is legal'],
     [PORTS('[§443]'), 'spec.ports[0] is 443: a map with "port" and "protocol" is legal'],
     [PORTS('[§{}]'), 'spec.ports[0] has no "port": a number from 1 to 65535 is legal'],
     [PORTS('[{port: §null}]'), `spec.ports[0].port is nothing: ${port}`],
     [PORTS('[{port: §70000}]'), `spec.ports[0].port is 70000: ${port}`],
-    [PORTS('[{port: 443, protocol: §SCTP}]'), 'spec.ports[0].protocol is "SCTP": "TCP", "UDP" is legal'],
+    [PORTS('[{port: 443, protocol: §SCTP}]'), 'spec.ports[0].protocol is "SCTP": "TCP" or "UDP" is legal'],
     [
       PORTS('[{port: 443, §name: web}]'),
-      'spec.ports[0] has the unknown key "name": "protocol", "port" are legal',
+      'spec.ports[0] has the unknown key "name": "protocol" or "port" is legal',
     ],
     [
       service('{dnsName: a.test, ports: [{port: 1}], ipOverride: §192.0.2.1}'),
@@ -121,7 +121,7 @@ describe('readExternalService refuses', () => {
     ],
     [
       service('{dnsName: a.test, ports: [{port: 1}], §dnsName: b.test}'),
-      'is not legal YAML: Map keys must be unique',
+      'the key "dnsName" stands twice in a map: once is legal',
     ],
     ['§apiVersion: egress.monzo.com/v1\nkind: ExternalService\n', `the document has no "spec": ${spec}`],
   ];

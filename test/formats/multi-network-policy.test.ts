@@ -173,11 +173,11 @@ describe('readMultiNetworkPolicy refuses', () => {
     ],
     [
       policy('{egress: [{ports: [{protocol: §ANY}]}]}'),
-      'spec.egress[0].ports[0].protocol is "ANY": "TCP", "UDP", "SCTP" is legal',
+      'spec.egress[0].ports[0].protocol is "ANY": "TCP", "UDP" or "SCTP" is legal',
     ],
     [
       policy('{policyTypes: [Egress]}', 'mnp', `{§${FOR}: a, ${FOR}: b}`).replace(/§(.*), /u, '$1, §'),
-      'is not legal YAML: Map keys must be unique',
+      'the key "k8s.v1.cni.cncf.io/policy-for" stands twice in a map: once is legal',
     ],
   ];
   for (const [text, what, reading = NET] of rows) {

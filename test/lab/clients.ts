@@ -21,6 +21,9 @@ export interface FetchedBody extends Fetched {
   readonly ms: number;
 }
 
+/** Where a client can be started: a namespace, or a cgroup in it. */
+export type Place = Pick<Namespace, 'runAsync'>;
+
 /** The part of curl's `%{json}` that is used (curl(1), --write-out). */
 interface CurlTransfer {
   readonly url: string;
@@ -42,14 +45,10 @@ const FETCH_LIMIT_MS = 5_000;
 const MARK = '\nl7t-transfer ';
 
 /** GETs `url` by one curl, with no retry and no proxy. */
-export async function curl(
-  namespace: Namespace,
-  url: string,
-  options: FetchOptions = {},
-): Promise<FetchedBody> {
+export async function curl(place: Place, url: string, options: FetchOptions = {}): Promise<FetchedBody> {
   const { limitMs = FETCH_LIMIT_MS, args = [] } = options;
   const words = ['-sS', '-g', '-q', '-m', `${limitMs / 1000}`, '-w', `${MARK}%{json}`, ...args, url];
-  const done = await namespace.runAsync('curl', words, { timeoutMs: limitMs + 5_000 });
+  const done = await place.runAsync('curl', words, { timeoutMs: limitMs + 5_000 });
   const [transfer] = parseTransfers(done);
   if (transfer === undefined)
     throw new Error(`Cannot read what curl wrote for "${url}": ${done.stdout}${done.stderr}`);
@@ -58,7 +57,7 @@ export async function curl(
 
 /** GETs all `urls` at once by one curl, at most 50 at a time; results in the order in which they ended. */
 export async function curlMany(
-  namespace: Namespace,
+  place: Place,
   urls: readonly string[],
   options: FetchOptions = {},
 ): Promise<readonly Fetched[]> {
@@ -75,7 +74,7 @@ export async function curlMany(
     '-w',
     `${MARK}%{json}\n`,
   ];
-  const done = await namespace.runAsync('curl', [...words, ...args, '-K', '-'], {
+  const done = await place.runAsync('curl', [...words, ...args, '-K', '-'], {
     input: list,
     timeoutMs: limitMs * (1 + urls.length / 50) + 5_000,
   });
@@ -98,14 +97,14 @@ export function digShort(namespace: Namespace, server: string, words: readonly s
     .filter((line) => line !== '' && !line.startsWith(';'));
 }
 
-/** Looks fresh names up and connects at the moment of each answer, by a child process in `namespace`. */
+/** Looks fresh names up and connects at the moment of each answer, by a child process in `place`. */
 export async function connectAtFirstPacket(
-  namespace: Namespace,
+  place: Place,
   plan: FirstPacketPlan,
   timeoutMs = 120_000,
 ): Promise<FirstPacketReport> {
   const program = fileURLToPath(new URL('./first-packet-client.js', import.meta.url));
-  const done = await namespace.runAsync(process.execPath, [program], {
+  const done = await place.runAsync(process.execPath, [program], {
     input: JSON.stringify(plan),
     timeoutMs,
   });

@@ -25,6 +25,7 @@ export interface LoggedEvent {
   readonly unparsed?: string;
   readonly addresses?: readonly string[];
   readonly iface?: string;
+  readonly policy?: string;
   readonly pid?: number;
   readonly comm?: string;
   readonly count?: number;

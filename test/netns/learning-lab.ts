@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { curl, type FetchedBody, type FetchOptions } from '../lab/clients.ts';
+import { curl, type FetchedBody, type FetchOptions, type Place } from '../lab/clients.ts';
 import { MAX_FRESH_V4 } from '../lab/first-packet.ts';
-import type { Namespace } from '../lab/namespace.ts';
 import { addressRecords, type DnsRecord } from '../lab/records.ts';
 import { until } from '../lab/wait.ts';
 
@@ -29,29 +28,25 @@ export function distinctRecords(names: readonly string[], first = 1, ttl = 60): 
 }
 
 /** Asserts that curl gets an answer from `host`, at the first try. */
-export async function passes(
-  namespace: Namespace,
-  host: string,
-  options: FetchOptions = {},
-): Promise<FetchedBody> {
-  const fetched = await curl(namespace, urlOf(host), options);
+export async function passes(place: Place, host: string, options: FetchOptions = {}): Promise<FetchedBody> {
+  const fetched = await curl(place, urlOf(host), options);
   assert.equal(fetched.exitCode, 0, `${host} should pass: ${fetched.error}`);
   return fetched;
 }
 
 /** Resolves once curl gets an answer from `host`: for what user space learns on its own account, soon but not at once. */
-export async function passesSoon(namespace: Namespace, host: string): Promise<void> {
-  const isThere = async () => (await curl(namespace, urlOf(host))).exitCode === 0;
+export async function passesSoon(place: Place, host: string): Promise<void> {
+  const isThere = async () => (await curl(place, urlOf(host))).exitCode === 0;
   await until(isThere, { limitMs: SOON_MS, what: `a connect to ${host}` });
 }
 
 /** Asserts that curl finds an address for `host`, and is told that it can't connect. */
 export async function isRefused(
-  namespace: Namespace,
+  place: Place,
   host: string,
   options: FetchOptions = {},
 ): Promise<FetchedBody> {
-  const fetched = await curl(namespace, urlOf(host), options);
+  const fetched = await curl(place, urlOf(host), options);
   assert.equal(fetched.exitCode, CURL_REFUSED, `${host} should be refused: ${fetched.error || fetched.body}`);
   return fetched;
 }

@@ -314,6 +314,7 @@ static int listen_and_run(char **paths)
 		int fd;
 
 		umask(0);
+		unlink(*paths); /* of an earlier run */
 		fd = unix_socket(*paths, call_bind);
 		if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || listen(fd, 64) < 0) {
 			perror(*paths);

@@ -15,7 +15,7 @@ const cgroup = OwnCgroup.create(name);
 try {
   const caller = findCaller(process.env);
   const env = callersEnvironment(caller, process.env);
-  const outcome = await runConfined(
+  const running = runConfined(
     LAUNCHER,
     {
       command: [program, ...args],
@@ -27,6 +27,10 @@ try {
     },
     (sentence) => process.stderr.write(`remark: ${sentence}\n`),
   );
+  // As of an enforcer that has something to say while the command runs.
+  process.stdout.write('');
+  process.stderr.write('');
+  const outcome = await running;
   if (!outcome.isStarted) process.stderr.write('not started\n');
   process.exitCode = outcome.exitCode;
 } finally {

@@ -25,7 +25,8 @@ enum { EXIT_OWN_FAILURE = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 }
 struct view_change {
 	enum {
 		HIDE, /* an empty directory, or /dev/null, in its place */
-		KEEP, /* what was there before the directory above it was hidden */
+		EMPTY, /* an empty directory that root may fill */
+		KEEP, /* what was there before the directory above it was hidden or emptied */
 		OWN, /* an empty directory that belongs to the command's user */
 		FREEZE, /* read-only */
 	} kind;

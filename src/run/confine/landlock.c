@@ -54,7 +54,8 @@ void enter_landlock_domain(int abi)
 		fail("Cannot make a landlock ruleset");
 	if (!can_scope) {
 		allow_renames(ruleset);
-		remark("this kernel cannot keep the command from abstract unix sockets of outside programs: Linux 6.12 can");
+		remark("before Linux 6.12 abstract unix sockets of outside programs are in the command's reach, it may signal "
+		       "those of its user, and it mounts nothing in namespaces of its own");
 	}
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		fail("Cannot enter a landlock domain");

@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* linux/mount.h, which does not go together with sys/mount.h of every libc */
+/* As in linux/mount.h, which does not go together with sys/mount.h of every libc. */
 struct attributes {
 	uint64_t set, clear, propagation, userns_fd;
 };
@@ -26,6 +27,32 @@ void set_read_only(const char *path, bool is_recursive)
 	if (syscall(SYS_mount_setattr, AT_FDCWD, path, is_recursive ? TREE_RECURSIVE : 0, &attributes,
 		    sizeof(attributes)) < 0)
 		fail("Cannot make \"%s\" read-only", path);
+}
+
+bool find(const char *path, struct stat *status)
+{
+	if (stat(path, status) == 0)
+		return true;
+	if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		fail("Cannot look at \"%s\"", path);
+	return false;
+}
+
+void mount_empty(const char *path, const char *options)
+{
+	if (mount("l7egg", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
+		fail("Cannot hide \"%s\"", path);
+}
+
+void freeze(const char *path)
+{
+	struct stat status;
+
+	if (!find(path, &status))
+		return;
+	if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+		fail("Cannot make \"%s\" a mount of its own", path);
+	set_read_only(path, true);
 }
 
 int clone_tree(const char *path)

@@ -68,7 +68,11 @@ static bool parse_change(struct settings *settings, const char *argument)
 	static const struct {
 		const char *name;
 		int kind;
-	} changes[] = { { "--hide=", HIDE }, { "--keep=", KEEP }, { "--own=", OWN }, { "--freeze=", FREEZE } };
+	} changes[] = { { "--hide=", HIDE },
+			{ "--empty=", EMPTY },
+			{ "--keep=", KEEP },
+			{ "--own=", OWN },
+			{ "--freeze=", FREEZE } };
 
 	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
 		const char *path = value_of(argument, changes[i].name);

@@ -144,7 +144,7 @@ static int exit_code(int status)
  * A command that stops itself stops l7egg-cli, so that the caller's shell sees a stopped job. We never stop: what
  * continues all three would find us stopped and the command's stop not yet told.
  */
-static bool has_ended(pid_t child, int *code)
+static bool has_ended(pid_t child, pid_t parent, int *code)
 {
 	int status;
 
@@ -153,7 +153,8 @@ static bool has_ended(pid_t child, int *code)
 			*code = exit_code(status);
 			return true;
 		}
-		kill(getppid(), SIGSTOP);
+		if (getppid() == parent) /* not of who inherited us when it died */
+			kill(parent, SIGSTOP);
 	}
 	return false;
 }
@@ -189,6 +190,7 @@ int supervise(const struct settings *settings, pid_t child)
 	struct forwarding state = { .child = child };
 	struct signalfd_siginfo signal;
 	struct pollfd sources[2] = { { .events = POLLIN }, { .fd = report_fd(), .events = POLLIN } };
+	const pid_t parent = getppid();
 	sigset_t signals;
 	int code;
 
@@ -198,7 +200,7 @@ int supervise(const struct settings *settings, pid_t child)
 		kill(child, SIGKILL);
 		fail("Cannot wait for signals");
 	}
-	while (!has_ended(child, &code)) {
+	while (!has_ended(child, parent, &code)) {
 		if (poll(sources, 2, pass_due(&state)) < 0 && errno != EINTR) {
 			kill(child, SIGKILL);
 			fail("Cannot wait for the command");

@@ -3,6 +3,7 @@
 #include "mounts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -14,30 +15,7 @@
 
 /* Large enough for sockets and small files of a session; programs that find it full say so. */
 #define OWN_OPTIONS "mode=0700,uid=%u,gid=%u,size=64m"
-
-static bool is_one_of(const char *text, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(text, *list) == 0)
-			return true;
-	return false;
-}
-
-/* What is not there needs no hiding. */
-static bool find(const char *path, struct stat *status)
-{
-	if (stat(path, status) == 0)
-		return true;
-	if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-		fail("Cannot look at \"%s\"", path);
-	return false;
-}
-
-static void mount_empty(const char *path, const char *options)
-{
-	if (mount("l7egg", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
-		fail("Cannot hide \"%s\"", path);
-}
+#define EMPTY_OPTIONS "mode=0755,size=64m"
 
 /* Answers whether a directory was covered, which is to be made read-only once it is filled. */
 static bool hide(const char *path)
@@ -55,17 +33,6 @@ static bool hide(const char *path)
 	return false;
 }
 
-static void freeze(const char *path)
-{
-	struct stat status;
-
-	if (!find(path, &status))
-		return;
-	if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
-		fail("Cannot make \"%s\" a mount of its own", path);
-	set_read_only(path, true);
-}
-
 /* Nothing is made outside: only below a directory that is an empty one of ours by now. */
 static bool is_below_hidden(const struct settings *settings, const char *path)
 {
@@ -76,7 +43,7 @@ static bool is_below_hidden(const struct settings *settings, const char *path)
 
 		if (change->path == path)
 			return false;
-		if (change->kind == HIDE && strncmp(path, change->path, length) == 0 && path[length] == '/' &&
+		if ((change->kind == HIDE || change->kind == EMPTY) && strncmp(path, change->path, length) == 0 && path[length] == '/' &&
 		    find(change->path, &status))
 			return true;
 	}
@@ -99,6 +66,40 @@ static void make_directories(const char *path)
 			*end = '/';
 	}
 	free(partial);
+}
+
+/* A place for what is kept, of its kind: what is mounted on a directory has to be one. */
+static void keep(int tree, const char *path)
+{
+	struct stat status;
+
+	if (fstat(tree, &status) < 0)
+		fail("Cannot look at \"%s\"", path);
+	if (S_ISDIR(status.st_mode)) {
+		make_directories(path);
+	} else {
+		char *parent = strdup(path);
+		int fd;
+
+		if (!parent)
+			fail("Cannot hold the path \"%s\"", path);
+		*strrchr(parent, '/') = '\0';
+		make_directories(parent);
+		free(parent);
+		fd = open(path, O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0)
+			fail("Cannot make \"%s\" in the place of what is hidden", path);
+		close(fd);
+	}
+	attach_tree(tree, path);
+}
+
+static void empty(const char *path)
+{
+	struct stat status;
+
+	if (find(path, &status))
+		mount_empty(path, EMPTY_OPTIONS);
 }
 
 static void give_own(const struct settings *settings, const char *path)
@@ -138,10 +139,11 @@ static void apply_changes(const struct settings *settings)
 			is_covered[i] = hide(path);
 			break;
 		case KEEP:
-			if (trees[i] < 0)
-				break;
-			make_directories(path);
-			attach_tree(trees[i], path);
+			if (trees[i] >= 0)
+				keep(trees[i], path);
+			break;
+		case EMPTY:
+			empty(path);
 			break;
 		case OWN:
 			give_own(settings, path);
@@ -158,51 +160,6 @@ static void apply_changes(const struct settings *settings)
 	free(is_covered);
 }
 
-/*
- * Root owns the files of the kernel and needs no capability to write them: core_pattern and modprobe name programs
- * that the kernel starts outside. Others may not write them, and can go on to mount a /proc in a user namespace.
- */
-static void freeze_proc(const char *proc)
-{
-	static const char *const names[] = { "sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", NULL };
-
-	for (const char *const *name = names; *name; name++) {
-		char path[PATH_MAX];
-
-		snprintf(path, sizeof(path), "%s/%s", proc, *name);
-		freeze(path);
-	}
-}
-
-static void guard_kernel_mounts(bool is_root)
-{
-	static const char *const cgroups[] = { "cgroup", "cgroup2", NULL };
-	/* binfmt_misc and configfs can have the kernel start programs and send packets. */
-	static const char *const roots_only[] = { "sysfs",    "configfs", "debugfs",     "tracefs",  "securityfs", "pstore",
-						  "efivarfs", "fusectl",  "binfmt_misc", "selinuxfs", NULL };
-
-	for (struct mount_point *mount = read_mounts(); mount; mount = mount->next) {
-		if (is_one_of(mount->fs_type, cgroups))
-			set_read_only(mount->path, false);
-		else if (strcmp(mount->fs_type, "bpf") == 0) {
-			mount_empty(mount->path, "mode=0755,size=64k");
-			set_read_only(mount->path, false);
-		} else if (is_root && is_one_of(mount->fs_type, roots_only))
-			set_read_only(mount->path, false);
-		else if (is_root && strcmp(mount->fs_type, "proc") == 0)
-			freeze_proc(mount->path);
-	}
-}
-
-/* The one of the pid namespace that we are in now; in any other one outside processes would be seen. */
-static void replace_proc(void)
-{
-	for (struct mount_point *mount_point = read_mounts(); mount_point; mount_point = mount_point->next)
-		if (strcmp(mount_point->fs_type, "proc") == 0 && strcmp(mount_point->root, "/") == 0 &&
-		    mount("proc", mount_point->path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-			fail("Cannot mount \"%s\" anew", mount_point->path);
-}
-
 void enter_own_view(const struct settings *settings)
 {
 	char *here = getcwd(NULL, 0);
@@ -216,8 +173,8 @@ void enter_own_view(const struct settings *settings)
 		fail("Cannot part the mounts from those outside");
 	if (settings->isolation == BY_PID_NAMESPACE) {
 		replace_proc();
-		remark("this kernel has no landlock: the command has process ids of its own, and abstract unix sockets "
-		       "of outside programs are in its reach");
+		remark("this kernel has no landlock: the command has process ids of its own, and abstract unix sockets of "
+		       "outside programs are in its reach");
 	}
 	guard_kernel_mounts(settings->uid == 0);
 	apply_changes(settings);
