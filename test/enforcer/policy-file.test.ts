@@ -34,6 +34,7 @@ function readerOf(...files: readonly string[]): PolicyReader {
       allowPrivateAnswers: false,
     },
     files,
+    presets: [],
     lenient: false,
     context: {},
     isModeGiven: false,
