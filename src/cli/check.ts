@@ -6,7 +6,7 @@ import { type Decision, decide } from '../policy/decide.ts';
 import { type Subject, subjectText } from '../policy/subject.ts';
 import type { Target } from '../policy/target.ts';
 import { anyOf } from '../wording.ts';
-import type { CheckOptions } from './flags.ts';
+import type { CheckOptions } from './options.ts';
 import { mentionOthers } from './others.ts';
 
 /**

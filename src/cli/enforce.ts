@@ -14,7 +14,7 @@ import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
-import type { EnforceOptions } from './flags.ts';
+import type { EnforceOptions } from './options.ts';
 
 /** Events that wait for a slow reader of stdout. */
 const MAX_UNREAD_BYTES = 1 << 20;

@@ -57,7 +57,7 @@ import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
 import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
-import { seedInbound } from './seed.ts';
+import { seedInbound, seedSubjects } from './seed.ts';
 import { removeClasses, Shaper, shapedInterfaces } from './shaper.ts';
 import {
   attachSubjects,
@@ -219,6 +219,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
       if (plan.length > 0) seedInbound(state, bootTimeNs());
+      seedSubjects(state, numbered, bootTimeNs());
       attachSubjects(state, pins, placed, (policyId) => shaper.priorityOf(policyId));
       markReady(state);
     });

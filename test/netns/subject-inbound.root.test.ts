@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Cgroup } from '../lab/cgroup.ts';
 import { untilListening } from '../lab/servers.ts';
 import { HOST } from '../lab/topology.ts';
+import { openEchoFlow } from './learning-flow.ts';
 import { createSubjectLab, type SubjectLab } from './subject-lab.ts';
 
 const ELSEWHERE = [{ cidrs: ['198.51.100.1'] }];
@@ -63,6 +64,42 @@ describe('calls from outside', () => {
       assert.deepEqual([await call(other), await callHere(other)], ['ok', 'ok'], 'after');
     });
   }
+
+  test('sessions from before go on where the port takes calls, and end where it does not', async (context) => {
+    const [taken, other] = [await serve(lab.a, 'TCP', 4), await serve(lab.a, 'TCP', 6)];
+    using kept = await openEchoFlow(lab.lab.web, `TCP4:${HOST.v4}:${taken}`);
+    using ended = await openEchoFlow(lab.lab.web, `TCP6:[${HOST.v6}]:${other}`);
+    await kept.echo('before');
+    await ended.echo('before');
+    const enforcer = await lab.judge(context, [lab.a], ['-cidr=198.51.100.1', `-inbound=${taken}`]);
+    await kept.echo('after');
+    await ended.untilClosed('after');
+    await kept.echo('again');
+    await enforcer.stop();
+    await kept.echo('at the end');
+  });
+
+  test('calls that are not answered leave the server alone, also where the kernel answers by cookie', async (context) => {
+    for (const cookies of ['1', '2']) {
+      lab.host.must('sh', ['-c', `echo ${cookies} >/proc/sys/net/ipv4/tcp_syncookies`]);
+      for (const [family, at] of [
+        [4, HOST.v4],
+        [6, HOST.v6],
+      ] as const) {
+        const server = await serve(lab.a, 'TCP', family);
+        const enforcer = await lab.judge(context, [lab.a], ['-cidr=198.51.100.1']);
+        // By cookie a handshake is of no socket, so it passes; what the server then says does not.
+        const target = family === 4 ? `TCP4:${at}:${server}` : `TCP6:[${at}]:${server}`;
+        const call = ['-t0.5', '-', `${target},connect-timeout=0.5`];
+        for (let round = 0; round < 3; round++)
+          assert.equal((await lab.lab.web.runAsync('socat', call, { input: 'l7egg' })).stdout, '');
+        await lab.refusals(enforcer, lab.a);
+        await enforcer.stop();
+        assert.equal(await lab.came(lab.lab.web, `tcp${family}`, at, `${server}`), 'ok', cookies);
+      }
+    }
+    lab.host.must('sh', ['-c', 'echo 1 >/proc/sys/net/ipv4/tcp_syncookies']);
+  });
 
   test('a port that takes calls is no way out', async (context) => {
     const taken = await serve(lab.a, 'TCP', 4);

@@ -12,6 +12,7 @@ import { findCli } from '../lab/checkout.ts';
 import { connectAtFirstPacket } from '../lab/clients.ts';
 import type { RunResult } from '../lab/command.ts';
 import { type FreshNames, freshRecords } from '../lab/first-packet.ts';
+import { openEchoFlow } from './learning-flow.ts';
 import { isRefused, passes } from './learning-lab.ts';
 import { filesOf, isLoaded, killNow, l7egg, newInstance, pinnedPrograms } from './robust-lab.ts';
 import type { Traffic, TrafficReport } from './robust-traffic.ts';
@@ -141,20 +142,36 @@ describe('an enforcer of subjects', () => {
     assert.ok(Math.min(report.fresh, report.blocked, report.echoed) >= KILLS, text);
   });
 
-  test('a restart with other flags withdraws what they do not have, and flows end with it', async (context) => {
+  test('a restart with other flags withdraws what they do not have, and ends its flows', async (context) => {
     const instance = newInstance();
     const first = await lab.judge(context, [lab.a], [...ALLOW, `-cidr=${NO}`], { instance });
     assert.equal(await isOpen(), true);
-    const flow = lab.a.spawn('socat', ['-u', 'EXEC:yes', `TCP4:${NO}:7`]);
+    using withdrawn = await openEchoFlow(lab.host, `TCP4:${NO}:7`, lab.a);
+    using kept = await openEchoFlow(lab.host, `TCP4:${OK}:7`, lab.a);
+    await withdrawn.echo('one');
     await passes(lab.a, 'one.ok.example');
     await killNow(first);
+    await withdrawn.echo('two');
     const second = await lab.judge(context, [lab.a], [`-cidr=${OK}`], { instance });
     assert.equal(await isOpen(), false);
     assert.equal(await lab.came(lab.a, 'tcp4', OK, '80'), 'ok');
     await isRefused(lab.a, 'two.ok.example');
-    await second.waitForEvent(({ reason, dst }) => reason === 'withdrawn' && dst === NO, 5_000);
-    await flow.stop();
+    await withdrawn.untilClosed('three');
+    await kept.echo('three');
     await second.stop();
+  });
+
+  test('connections from before the subject was judged: those that a rule allows go on, others end at once', async (context) => {
+    using allowed = await openEchoFlow(lab.host, `TCP4:${OK}:7`, lab.a);
+    using refused = await openEchoFlow(lab.host, `TCP4:${NO}:7`, lab.a);
+    using refused6 = await openEchoFlow(lab.host, 'TCP6:[2001:db8:2::66]:7', lab.a);
+    using others = await openEchoFlow(lab.host, `TCP4:${NO}:7`, lab.b);
+    await lab.judge(context, [lab.a], ALLOW);
+    await allowed.echo('one');
+    assert.ok((await refused.untilClosed('one')) < 1_000);
+    assert.ok((await refused6.untilClosed('one')) < 1_000);
+    await others.echo('one');
+    await allowed.echo('two');
   });
 
   test('a restart for another cgroup takes the policy off the first', async (context) => {
