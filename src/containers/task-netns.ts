@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { SystemError } from '../errors.ts';
+import { SystemError, UnsupportedError } from '../errors.ts';
 
 /** Owns a hold on the network namespace of a process; it outlives the process. */
 export class TaskNetns implements Disposable {
@@ -30,13 +30,17 @@ export class TaskNetns implements Disposable {
   }
 }
 
-/** The network namespace of a process that runs. Throws SystemError: ESRCH when it is gone. */
+/** The network namespace of a process that runs. Throws SystemError: ESRCH when it is gone; UnsupportedError. */
 export function netnsOfPid(pid: number): TaskNetns {
   try {
     return new TaskNetns(openSync(`/proc/${pid}/ns/net`, 'r'));
   } catch (cause) {
     const isGone = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
     const code = isGone ? 'ESRCH' : cause instanceof Error && 'code' in cause ? `${cause.code}` : 'EIO';
+    if (code === 'EACCES')
+      throw new UnsupportedError(
+        `Cannot open the network namespace of process ${pid}: not permitted, this needs CAP_SYS_PTRACE, or root`,
+      );
     throw new SystemError(`open the network namespace of process ${pid}`, code, { cause });
   }
 }

@@ -47,16 +47,23 @@ export function checkedPrivileged(answer: number, operation: string): number {
   return answer;
 }
 
-/** Passes on what a libc call answered. Throws SystemError (EPERM: UnsupportedError) with errno when it is negative. */
-export function checkedErrno(answer: number, operation: string): number {
-  if (answer < 0) throw failure(lastErrno(), operation);
+/**
+ * Passes on what a libc call answered. Throws SystemError with errno when it is negative; EPERM: UnsupportedError that
+ * names the `privilege`.
+ */
+export function checkedErrno(answer: number, operation: string, privilege = PRIVILEGE): number {
+  if (answer < 0) throw failure(lastErrno(), operation, privilege);
   return answer;
 }
 
 /** The error for `errno`: UnsupportedError that names the privilege for EPERM, else SystemError. */
-export function failure(errno: number, operation: string): UnsupportedError | SystemError {
+export function failure(
+  errno: number,
+  operation: string,
+  privilege = PRIVILEGE,
+): UnsupportedError | SystemError {
   if (errno === constants.errno.EPERM) {
-    return new UnsupportedError(`Cannot ${operation}: not permitted, this needs ${PRIVILEGE}`);
+    return new UnsupportedError(`Cannot ${operation}: not permitted, this needs ${privilege}`);
   }
   return new SystemError(operation, errnoName(errno));
 }

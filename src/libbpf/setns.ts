@@ -17,7 +17,7 @@ const SO_NETNS_COOKIE = 71;
 export function enterNetns(path: string): void {
   const fd = openSync(path, 'r');
   try {
-    checkedErrno(libc.setns(fd, CLONE_NEWNET), `enter network namespace "${path}"`);
+    checkedErrno(libc.setns(fd, CLONE_NEWNET), `enter network namespace "${path}"`, 'CAP_SYS_ADMIN, or root');
   } finally {
     closeSync(fd);
   }

@@ -65,6 +65,26 @@ sleep 1
 worker "unit, bad file" 203.0.113.9
 systemctl stop l7egg
 worker "unit, stopped" 198.51.100.7
+
 systemd-analyze security l7egg --no-pager | sed -n 's/^.*Overall exposure level for l7egg.service: \([0-9.]*\).*/exposure: \1/p'
+
+# With the rights that README adds: whose a server is that listened before the start is known, too.
+mkdir -p /etc/systemd/system/l7egg.service.d
+sed -n '/^\[Service\]/,/^```/{/^```/d;p}' /l7egg-README.md >/etc/systemd/system/l7egg.service.d/more.conf
+systemctl daemon-reload
+sed -i '$d' /etc/l7egg/worker.yaml
+systemd-run --quiet --collect --unit=worker sh -c '
+	python3 -m http.server --bind 127.0.0.1 7777 &
+	while [ ! -e /go ]; do sleep 0.1; done
+	curl -s -o /dev/null -m 2 http://127.0.0.1:7777/
+	echo "unit, own server: curl $?" >/worker.log'
+sleep 1
+systemctl start l7egg
+curl -s -o /dev/null -m 2 http://127.0.0.1:7777/
+echo "beside the unit, its server: curl $?"
+touch /go
+while [ ! -e /worker.log ]; do sleep 0.1; done
+cat /worker.log
+systemctl stop l7egg
 journalctl -u l7egg --no-pager -o cat | sed 's/^/journal: /'
 systemctl exit 0 --force

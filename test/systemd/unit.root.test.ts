@@ -35,6 +35,8 @@ const SEEN = [
   'unit, listed no more: curl 7',
   'unit, bad file: curl 28',
   'unit, stopped: curl 28',
+  'beside the unit, its server: curl 28',
+  'unit, own server: curl 0',
 ];
 
 const SAID = [

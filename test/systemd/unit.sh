@@ -18,6 +18,7 @@ rm -f "$root/etc/resolv.conf"
 cp "$work/resolv.conf" "$root/etc/resolv.conf"
 echo "L7EGG_FLAGS=-iface=v0 -eface=v0 -cn=.ok.example -cidr=198.51.100.7" >"$root/etc/l7egg/flags"
 cp "$checkout/test/systemd/probe.sh" "$root/probe.sh"
+cp "$checkout/README.md" "$root/l7egg-README.md"
 cp "$checkout/test/systemd/lab.service" "$checkout/test/systemd/probe.service" "$units/"
 mkdir -p "$units/multi-user.target.wants"
 ln -sf "$units/probe.service" "$units/multi-user.target.wants/probe.service"
@@ -27,6 +28,6 @@ for unit in systemd-networkd systemd-resolved nginx named unbound dnsmasq docker
 	ln -sf /dev/null "$units/$unit.service"
 done
 timeout 90 systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --private-network --capability=all \
-	--system-call-filter='bpf perf_event_open @keyring' --bind=/sys/fs/bpf --boot --console=pipe \
+	--system-call-filter='bpf perf_event_open pidfd_getfd @keyring' --bind=/sys/fs/bpf --boot --console=pipe \
 	</dev/null >"$work/console" 2>&1 || true
 cat "$root/probe.log"
