@@ -140,7 +140,8 @@ function conclude(options: RunOptions, blocked: BlockedTargets, { exitCode, isSt
   if (options.summaryMd === undefined) return final;
   const [program] = options.argv;
   try {
-    appendFileSync(options.summaryMd, renderBlockedMarkdown(blocked, program, final));
+    // What is there may end in the middle of a line.
+    appendFileSync(options.summaryMd, `\n${renderBlockedMarkdown(blocked, program, final)}`);
   } catch (thrown) {
     say(`Cannot write the summary: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
     return final === 0 ? FAILED_AFTER_START : final;

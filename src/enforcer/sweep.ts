@@ -8,10 +8,14 @@ import { takeDown } from './takedown.ts';
  * something is, it stays judged. Throws SystemError.
  */
 export async function sweepRuns(): Promise<void> {
+  await sweepInstances();
   for (const path of runCgroups()) {
-    // One with programs on it goes with its instance, below.
+    // One with programs on it goes with its instance.
     if (!existsSync(new RunDir(nameOf(path)).path)) removeAbandoned(path);
   }
+}
+
+async function sweepInstances(): Promise<void> {
   const names = existsSync(RUN_ROOT) ? readdirSync(RUN_ROOT).filter(isLeft) : [];
   if (names.length === 0) return;
   using _starting = await lockStart(); // else a start of that name would find its lock taken

@@ -7,7 +7,11 @@
  *
  * www.ok.example is 198.51.100.1, www.no.example 198.51.100.2, both with an IPv6 address as well.
  */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { PIN_ROOT } from '../../src/datapath/pins.ts';
+import { RUN_ROOT } from '../../src/enforcer/run-dir.ts';
 import { findCli } from '../lab/checkout.ts';
 import type { Place } from '../lab/clients.ts';
 import type { RunOptions, RunResult } from '../lab/command.ts';
@@ -71,6 +75,22 @@ export class RunLab implements Disposable {
   /** A place for clients: what they start is run with `flags`. */
   place(flags: readonly string[]): Place {
     return { runAsync: (command, args, options) => this.run(flags, [command, ...args], options) };
+  }
+
+  /** What is there of an instance on this host: pins, state, its cgroup. */
+  tracesOf(instance: string): readonly string[] {
+    const paths = [`${PIN_ROOT}/${instance}`, `${RUN_ROOT}/${instance}`, this.cgroupOf(instance)];
+    return paths.filter((path) => existsSync(path));
+  }
+
+  /** Asserts that nothing of a run is left, and no cgroup of any run that was called in cgroup A. */
+  hasLeftNothing(instance: string): void {
+    assert.deepEqual(this.tracesOf(instance), []);
+    const below = readdirSync(this.base.a.directory, { withFileTypes: true });
+    assert.deepEqual(
+      below.filter((entry) => entry.isDirectory()).map(({ name }) => name),
+      [],
+    );
   }
 
   /** Directory of the cgroup of an instance. */

@@ -90,10 +90,13 @@ describe('OwnCgroup', () => {
       'echo 0 >"$0/cgroup.procs" && setsid -f sleep 1000 </dev/null >/dev/null 2>&1',
       path,
     ]);
-    return await until(() => Number(readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n')[0] ?? ''), {
-      limitMs: 2_000,
-      what: 'the process that was left',
-    });
+    return await until(
+      () => {
+        const pid = Number(readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n')[0] ?? '');
+        return pid > 0 && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n' ? pid : 0;
+      },
+      { limitMs: 2_000, what: 'the process that was left' },
+    );
   }
 
   test('create and end leave nothing', async () => {
