@@ -38,7 +38,7 @@ interface Running {
  * command was not started. Nothing of the run is left in any of these cases.
  */
 export async function runCommand(options: RunOptions): Promise<number> {
-  using signals = holdSignals();
+  const signals = holdSignals();
   for (const text of options.remarks) say(text);
   const caller = findCaller(process.env);
   await sweepRuns();

@@ -28,10 +28,6 @@ const STEPS: readonly Step[] = [
     takesAddress: true,
   },
   { what: 'wget', words: (host) => ['wget', '-q', '-t', '1', '-T', '10', '-O', '-', `http://${host}/`] },
-  {
-    what: 'busybox wget',
-    words: (host) => ['busybox', 'wget', '-q', '-T', '10', '-O', '-', `http://${host}/`],
-  },
   { what: 'python urllib', words: (host) => ['/usr/bin/python3', '-c', python, `http://${host}/`] },
   {
     what: 'node fetch',
