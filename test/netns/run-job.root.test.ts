@@ -42,8 +42,8 @@ const STEPS: readonly Step[] = [
   { what: 'node dns.resolve (c-ares)', words: (host) => [NODE, '-e', asks('resolve4'), host] },
   { what: 'getent', words: (host) => ['getent', 'hosts', host] },
   { what: 'busybox nslookup', words: (host) => ['busybox', 'nslookup', host] },
-  { what: 'ping, name', words: (host) => ['ping', '-4', '-c', '1', '-W', '1', host] },
-  { what: 'ping, address', words: (host) => ['ping', '-c', '1', '-W', '1', host], takesAddress: true },
+  { what: 'ping, name', words: (host) => ['ping', '-n', '-4', '-c', '1', '-W', '1', host] },
+  { what: 'ping, address', words: (host) => ['ping', '-n', '-c', '1', '-W', '1', host], takesAddress: true },
   { what: 'nc', words: (host) => ['nc', '-4', '-z', '-w', '10', host, '80'] },
   {
     what: 'dig over TCP',
@@ -98,6 +98,18 @@ describe('a job', () => {
     }
     assert.match(ran.said.join('\n'), new RegExp(`  ${NO} +-name=${NO} `, 'u'));
     assert.match(ran.said.join('\n'), new RegExp(`  ${NO_ADDRESS.v4}:80/tcp +-cidr=${NO_ADDRESS.v4} `, 'u'));
+  });
+
+  /* A reverse name can carry data out as any other can, so an address that is listed does not list its name. */
+  test('the name of a listed address is not looked up unasked: ping goes on without, and it is said', async () => {
+    const reverse = OK_ADDRESS.v4.split('.').reverse().join('.');
+    const ping = (...flags: string[]) =>
+      lab.run([`-name=${OK}`, ...flags], ['ping', '-4', '-c', '1', '-W', '2', OK]);
+    const { code, said } = await ping();
+    assert.equal(code, 0);
+    const name = `${reverse}.in-addr.arpa`;
+    assert.match(said.join('\n'), new RegExp(`  ${name}  -name=${name}  \\(dns-strict`, 'u'));
+    assert.deepEqual((await ping(`-name=${name}`)).said, ['nothing was blocked']);
   });
 
   /* Those of BIND do not look at what became of their sendmsg(): they wait for an answer as long as they are told. */
