@@ -14,7 +14,12 @@ HEADERS := $(wildcard bpf/*.h)
 BUNDLE := dist/l7egg-cli.cjs
 MAIN := dist/main.cjs
 CODE_CACHE := dist/main.cache
+# Loaded where there are policy files; the classes of errors are one thing for both.
+FORMATS := dist/read-policies.cjs
+ERRORS := dist/errors.cjs
 BUNDLER := $(BIN)/esbuild --bundle --platform=node --format=cjs --log-level=warning
+PART := --external:*/errors.ts --external:*/read-policies.ts
+JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\)\.ts"),require("./\1.cjs"),'
 LIB := $(DESTDIR)$(PREFIX)/lib/l7egg
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN8 := $(DESTDIR)$(PREFIX)/share/man/man8
@@ -58,15 +63,18 @@ $(CONFINE): $(wildcard src/run/confine/*.[ch])
 	mkdir -p dist; set -x; "$$compiler" -std=gnu11 -O2 -Wall -Wextra -Werror $(filter %.c,$^) -o $@
 	@$(HAND_OVER) dist
 
-# One CommonJS file, with nothing loaded lazily by import(): node starts it with 3 MB less than ES modules, and
-# takes it from a cache of compiled code. koffi's native addon lies beside it, so dist needs no node_modules.
+# One CommonJS file for all but policy files, with nothing loaded lazily by import(): node starts it with 3 MB less
+# than ES modules, and takes it from a cache of compiled code. koffi's native addon lies beside it, so dist needs no node_modules.
 # V8 knows its cache by the length of the source only: the first line stamps the two as a pair.
-$(BUNDLE): $(MODULES) $(shell find src -name '*.ts') tools/koffi-native.ts tools/code-cache.ts
+$(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native.ts tools/code-cache.ts
 	@mkdir -p dist build
 	@rm -f $(CODE_CACHE)
-	$(BUNDLER) src/main.ts --target=node20 --supported:dynamic-import=false --outfile=$(MAIN) --sourcemap=external \
+	$(BUNDLER) src/main.ts --target=node20 --supported:dynamic-import=false --outfile=$(MAIN) --sourcemap=external $(PART) \
 		--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
 		--banner:js="const importMetaUrl=require('node:url').pathToFileURL(__filename).href;"
+	$(BUNDLER) src/formats/read-policies.ts --target=node20 --outfile=$(FORMATS) --external:*/errors.ts
+	$(BUNDLER) src/errors.ts --target=node20 --outfile=$(ERRORS)
+	@$(JOIN_PARTS) $(MAIN) $(FORMATS)
 	@sed -i "1i// $$(sha256sum <$(MAIN) | cut -d' ' -f1)" $(MAIN)
 	$(BUNDLER) tools/code-cache.ts --target=node20 --outfile=build/code-cache.cjs
 	node build/code-cache.cjs $(MAIN)
@@ -114,7 +122,7 @@ bench: need-root
 install: all
 	install -d $(LIB) $(DESTDIR)/etc/l7egg
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
-	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(FORMATS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
 	rm -rf $(LIB)/presets
 	install -d $(LIB)/presets

@@ -133,7 +133,7 @@ __noinline int handle_answer(struct __sk_buff *skb, __u32 area)
 
 		if (n == 0)
 			return 0;
-		set_stream_key(&key, &pkt->destination, pkt->destination_port_be, &pkt->source,
+		set_stream_key(&key, s->policy, &pkt->destination, pkt->destination_port_be, &pkt->source,
 			       pkt->source_port_be);
 		stream = bpf_map_lookup_elem(&dns_streams, &key);
 		if (!stream || stream->next_sequence != pkt->sequence) {

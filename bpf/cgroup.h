@@ -25,11 +25,9 @@
  */
 const volatile __u32 has_packet_netns;
 
-static __always_inline int is_loopback(const struct addr *addr)
+static __always_inline int is_own_address(const struct addr *addr)
 {
-	if (is_ipv4(addr))
-		return addr->bytes[12] == 127;
-	return addr->halves_be[0] == 0 && addr->halves_be[1] == bpf_cpu_to_be64(1);
+	return is_loopback(addr) || bpf_map_lookup_elem(&own_addresses, addr);
 }
 
 static __always_inline struct bpf_sock *full_socket(struct __sk_buff *skb)
@@ -74,7 +72,7 @@ static __always_inline int is_of_subject(struct bpf_sock *sk, struct subject *su
 }
 
 /* Nobody on this host has the other end of the TCP packet any more, or has it yet: the kernel answers that by
- * itself, and what the packet carries reaches no process.
+ * itself, and what the packet carries reaches no process. A first one only where no transparent proxy takes it.
  */
 static __always_inline int is_at_dead_end(struct __sk_buff *skb, struct packet *pkt,
 					  struct bpf_sock_tuple *tuple, __u32 size)
@@ -83,7 +81,8 @@ static __always_inline int is_at_dead_end(struct __sk_buff *skb, struct packet *
 	int state;
 
 	if (!sk)
-		return !is_first_tcp(pkt) || pkt->payload_offset == pkt->l3_end;
+		return !is_first_tcp(pkt) || (pkt->payload_offset == pkt->l3_end &&
+					      is_own_address(&pkt->destination));
 	state = sk->state;
 	bpf_sk_release(sk);
 	return state == TCP_TIME_WAIT_STATE && !is_first_tcp(pkt);
@@ -168,9 +167,6 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 {
 	int parsed, socket, to_resolver;
 
-	begin(s, c, subject->policy);
-	if (!is_in_force(s))
-		return CGROUP_PASS;
 	parsed = parse_packet(skb, s->area, 0);
 	if (parsed != PARSED_OK) {
 		note_unparsed(s, parsed);
@@ -202,19 +198,40 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	return judge_packet(skb, s, socket) ? CGROUP_PASS : drop_unless_audit(skb, s);
 }
 
+/* A subject's connection that ends: its last packets may be the kernel's own, of no process and so of no subject,
+ * and the policy of the host is not to refuse them where it is in force.
+ */
+static __always_inline void leave_rest_to_host(struct scratch *s)
+{
+	void *inner = policy_map(&policies, s->slot);
+	__u32 host = HOST_POLICY;
+	struct flow_key key;
+
+	if (s->pkt.is_later_fragment || !is_tcp(&s->pkt) || !(s->pkt.tcp_flags & TCP_FIN) ||
+	    !inner || !bpf_map_lookup_elem(inner, &host))
+		return;
+	set_flow_key(&key, &s->pkt, HOST_POLICY);
+	enter_inbound(&inbound, &key);
+}
+
 static __always_inline int leave_subject(struct __sk_buff *skb)
 {
 	struct subject *subject = bpf_get_local_storage(&subjects, 0);
 	struct control *c = get_control();
 	struct scratch *s;
-	int verdict;
+	int verdict = CGROUP_PASS;
 
 	if (!subject->policy) /* attached, not in force yet */
 		return CGROUP_PASS;
 	s = take_scratch();
 	if (!c || !s) /* fail closed: nothing to judge by */
 		return CGROUP_DROP;
-	verdict = judge_subject_packet(skb, s, c, subject);
+	begin(s, c, subject->policy);
+	if (is_in_force(s)) {
+		verdict = judge_subject_packet(skb, s, c, subject);
+		if (verdict == CGROUP_PASS)
+			leave_rest_to_host(s);
+	}
 	give_scratch_back(s);
 	if (subject->priority)
 		skb->priority = subject->priority;
@@ -279,13 +296,6 @@ static __always_inline void set_called(struct scratch *s, struct bpf_sock_addr *
 		set_ipv4(&pkt->source, 0); /* none is chosen yet */
 }
 
-/* Whether the called address is this host's, where the packet shows who listens. */
-static __always_inline int is_local_call(struct scratch *s)
-{
-	return is_loopback(&s->pkt.destination) ||
-	       bpf_map_lookup_elem(&own_addresses, &s->pkt.destination);
-}
-
 /* Somebody else's server on this host: the caller learns at once, as of any other. */
 static __always_inline int is_foreign_server(struct scratch *s, struct bpf_sock_addr *ctx)
 {
@@ -319,7 +329,7 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, struct scratch 
 	s->asks_home = netns_cookie == subject->netns_cookie;
 	if (goes_to_resolver(s, c))
 		return CGROUP_PASS; /* by the names in it */
-	if (is_local_call(s)) {
+	if (is_own_address(&s->pkt.destination)) { /* the packet shows who listens */
 		if (subject->flags & SUBJECT_OWN_NETNS && s->asks_home)
 			return CGROUP_PASS;
 		if (!is_foreign_server(s, ctx))

@@ -127,7 +127,7 @@ struct rule {
 
 struct resolver_key {
 	struct addr addr;
-	__u16 port_be;
+	__u16 port_be; /* 0 = any, of subjects and on loopback only */
 	__u16 policy;
 	__u32 pad;
 };
@@ -142,6 +142,8 @@ struct policy {
 #define POLICY_LIMIT_INBOUND 8 /* the rule INBOUND_RULES + policy names the local ports */
 #define POLICY_NO_INBOUND 16 /* nobody outside is answered */
 #define INBOUND_RULES 0xffff0000
+
+#define HOST_POLICY 1 /* of all behind the interfaces that are controlled */
 
 /* ---- subjects: whom a policy is for, when not all behind an interface ---- */
 

@@ -31,12 +31,34 @@
 #define TYPE_HTTPS 65
 #define TYPE_CAA 257
 
-/* A trusted resolver's DNS port. Also on loopback: with any port, any local program could teach. */
+static __always_inline int is_loopback(const struct addr *addr)
+{
+	if (is_ipv4(addr))
+		return addr->bytes[12] == 127;
+	return addr->halves_be[0] == 0 && addr->halves_be[1] == bpf_cpu_to_be64(1);
+}
+
+/* Docker rewrites the port of the resolver that it puts on a container's loopback: of subjects such a one is known by
+ * its address, and what they send from there is dropped. On the host, any local program could teach so.
+ */
+static __always_inline int has_any_port(const struct addr *addr, __u32 policy)
+{
+	return policy != HOST_POLICY && is_loopback(addr);
+}
+
+/* A trusted resolver's DNS port. */
 static __always_inline int is_resolver(struct slot *slot, const struct addr *addr, __u16 port_be,
 				       __u32 policy)
 {
 	struct resolver_key key = { .port_be = port_be, .policy = policy };
 
+	if (has_any_port(addr, policy)) {
+		key.port_be = 0;
+		copy_addr(&key.addr, addr);
+		if (bpf_map_lookup_elem(&resolvers, &key))
+			return 1;
+		key.port_be = port_be;
+	}
 	if (!port_be || (port_be != slot->dns_ports_be[0] && port_be != slot->dns_ports_be[1] &&
 			 port_be != slot->dns_ports_be[2] && port_be != slot->dns_ports_be[3]))
 		return 0;
@@ -55,20 +77,20 @@ static __always_inline void bind_query(struct scratch *s, const struct addr *cli
 	copy_addr(&key->client, client);
 	copy_addr(&key->resolver, resolver);
 	key->client_port_be = client_port_be;
-	key->resolver_port_be = resolver_port_be;
+	key->resolver_port_be = has_any_port(resolver, s->policy) ? 0 : resolver_port_be;
 	key->query_id_be = bpf_htons(query_id);
 	key->policy = s->policy;
 	key->l4_proto = l4_proto;
 }
 
-static __always_inline void set_stream_key(struct dns_stream_key *key, const struct addr *client,
-					   __u16 client_port_be, const struct addr *resolver,
-					   __u16 resolver_port_be)
+static __always_inline void set_stream_key(struct dns_stream_key *key, __u32 policy,
+					   const struct addr *client, __u16 client_port_be,
+					   const struct addr *resolver, __u16 resolver_port_be)
 {
 	copy_addr(&key->client, client);
 	copy_addr(&key->resolver, resolver);
 	key->client_port_be = client_port_be;
-	key->resolver_port_be = resolver_port_be;
+	key->resolver_port_be = has_any_port(resolver, policy) ? 0 : resolver_port_be;
 }
 
 /* Copies n bytes of the packet to the start of the scratch message. 0 = could not. */

@@ -6,8 +6,6 @@
 #include "cgroup.h"
 #include "teach.h"
 
-#define HOST_POLICY 1 /* tc mode has one subject: all behind the interface */
-
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 SEC("tc")

@@ -151,7 +151,7 @@ __noinline int handle_query(struct __sk_buff *skb, __u32 area, __u32 policy_flag
 			return unreadable_query(s, policy_flags);
 		return take_query(skb, s->area, offset, n, policy_flags);
 	}
-	set_stream_key(&key, &pkt->source, pkt->source_port_be, &pkt->destination,
+	set_stream_key(&key, s->policy, &pkt->source, pkt->source_port_be, &pkt->destination,
 		       pkt->destination_port_be);
 	if (!(pkt->tcp_flags & TCP_ACK)) {
 		/* The port may be in use again: the numbers of the stream before mean nothing. */

@@ -13,6 +13,9 @@ export class PolicyFileError extends UsageError {
   }
 }
 
+/** Policies that are legal, none of which is for the subject at hand. Exit code 2 where one was to be put in force. */
+export class NothingAppliesError extends UsageError {}
+
 /** Something is missing on this host: privilege, kernel feature, bpffs, libbpf. Exit code 3. */
 export class UnsupportedError extends Error {
   override readonly name = 'UnsupportedError';

@@ -1,5 +1,7 @@
-import { FLAGS, helpText, type Options, parseOptions } from './cli/flags.ts';
+import { FLAGS } from './cli/flags.ts';
+import { helpText } from './cli/help.ts';
 import { normaliseArgs } from './cli/normalise.ts';
+import { type Options, parseOptions } from './cli/options.ts';
 import {
   LockoutError,
   PolicyFileError,

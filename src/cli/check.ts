@@ -1,12 +1,12 @@
 import { checkTarget } from '../enforcer/check.ts';
-import { PolicyReader } from '../enforcer/policy-source.ts';
-import { UsageError } from '../errors.ts';
+import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
+import { NothingAppliesError, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { type Decision, decide } from '../policy/decide.ts';
 import { type Subject, subjectText } from '../policy/subject.ts';
 import type { Target } from '../policy/target.ts';
 import { anyOf } from '../wording.ts';
-import type { CheckOptions } from './flags.ts';
+import type { CheckOptions } from './options.ts';
 import { mentionOthers } from './others.ts';
 
 /**
@@ -29,7 +29,9 @@ export async function runCheck(options: CheckOptions): Promise<number> {
 
 /* Without root and without asking anybody: what the files say. */
 async function checkFiles(options: CheckOptions, target: Target | undefined): Promise<number> {
-  const { policies, unrestricted, remarks } = await new PolicyReader(options.source).load();
+  const loaded = await load(options, target);
+  if (!loaded) return 0;
+  const { policies, unrestricted, remarks } = loaded;
   for (const remark of remarks) process.stderr.write(`${remark}\n`);
   if (!target) {
     const subjects = policies.map(
@@ -47,6 +49,20 @@ async function checkFiles(options: CheckOptions, target: Target | undefined): Pr
   if (policy) return tell(options, decide(policy, target));
   const because = `no policy restricts the egress of ${subjectText(subject)}`;
   return tell(options, { verdict: 'allow', because, considered: [] });
+}
+
+/* Files whose policies are all for others are valid, though nothing can be asked of them. */
+async function load(
+  { source }: CheckOptions,
+  target: Target | undefined,
+): Promise<LoadedPolicies | undefined> {
+  try {
+    return await new PolicyReader(source).load();
+  } catch (thrown) {
+    if (target || !(thrown instanceof NothingAppliesError)) throw thrown;
+    process.stdout.write(`valid\n${thrown.message.replace(/^/gmu, '  ')}\n`);
+    return undefined;
+  }
 }
 
 function counted(rules: number): string {

@@ -14,7 +14,7 @@ import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
-import type { EnforceOptions } from './flags.ts';
+import type { EnforceOptions } from './options.ts';
 
 /** Events that wait for a slow reader of stdout. */
 const MAX_UNREAD_BYTES = 1 << 20;
@@ -56,6 +56,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   };
   try {
     enforcer.begin(tell);
+    enforcer.followCgroups();
     await enforcer.followContainers();
     remark(readyLine(enforcer));
     notifySystemd('READY=1');
@@ -121,17 +122,22 @@ async function untilRead(limitMs: number): Promise<void> {
 function readyLine({ inForce }: Enforcer): string {
   const { plan, present, isEveryWay, adopts, options, policies, resolvers } = inForce;
   const there = new Set(present.map(({ name }) => name));
-  const absent = plan.filter(({ name }) => !there.has(name));
+  const followed = policies.subjects.filter(({ subject }) => isContainerSubject(subject));
+  const placed = new Set([...followed, ...policies.placed].map(({ policyId }) => policyId));
+  const absent = [
+    ...plan.flatMap(({ name }) => (there.has(name) ? [] : name)),
+    ...policies.subjects.flatMap(({ subject, policyId }) =>
+      subject.kind === 'host' || placed.has(policyId) ? [] : subjectText(subject),
+    ),
+  ];
   const names = present.filter(({ enforces }) => enforces).map(({ name }) => name);
   const cgroups = policies.placed.map(({ path }) => path);
-  const waited = policies.subjects.flatMap(({ subject }) =>
-    isContainerSubject(subject) ? subjectText(subject) : [],
-  );
+  const waited = followed.map(({ subject }) => subjectText(subject));
   const learning = present.filter(({ learns }) => learns).map(({ name }) => name);
   return [
-    `enforcing on ${[...names, ...waited, ...cgroups].join(', ') || 'no interface yet'}`,
+    `enforcing on ${[...names, ...waited, ...cgroups].join(', ') || 'nothing yet'}`,
     `learning on ${[...learning, ...waited, ...cgroups].join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
-    ...(absent.length > 0 ? [`waiting for ${absent.map(({ name }) => name).join(', ')}`] : []),
+    ...(absent.length > 0 ? [`waiting for ${absent.join(', ')}`] : []),
     ...(isEveryWay ? ['ways out that appear later are controlled too'] : []),
     ...(options.policies.some(({ policy }) => policy.audit) ? ['audit: nothing is dropped'] : []),
     ...(adopts ? ['adopted what was in force'] : []),

@@ -24,7 +24,7 @@ export interface Normalised {
 
 /**
  * Sorts command-line arguments: one dash or two, the value behind `=` or, but for booleans, a space.
- * A value that begins with a dash must stand behind `=`. Throws UsageError for an unknown flag, a
+ * A value that begins with a dash, other than `-` itself, must stand behind `=`. Throws UsageError for an unknown flag, a
  * missing value, an empty list item, a word that is no choice, two values where one is legal.
  */
 export function normaliseArgs(argv: readonly string[], flags: readonly FlagShape[]): Normalised {
@@ -48,7 +48,7 @@ export function normaliseArgs(argv: readonly string[], flags: readonly FlagShape
 
 function valueBehind(flag: FlagShape, next: string | undefined): string {
   if (next === undefined) throw missingValue(flag, '');
-  if (next.startsWith('-')) {
+  if (next.startsWith('-') && next !== '-') {
     throw missingValue(flag, `: a value that begins with a dash is written -${flag.name}=${next}`);
   }
   return next;

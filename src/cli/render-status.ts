@@ -23,7 +23,7 @@ export function renderStatus(status: Status, others = ''): string {
     'rules',
     ...status.rules.map(
       (rule) =>
-        `  ${escapeControl(rule.rule).padEnd(32)} allowed ${rule.allowed} refused ${rule.refused} learned ${rule.learned}${rule.evicted ? ` evicted ${rule.evicted}` : ''}`,
+        `  ${escapeControl(ruleTitle(rule, status)).padEnd(32)} allowed ${rule.allowed} refused ${rule.refused} learned ${rule.learned}${rule.evicted ? ` evicted ${rule.evicted}` : ''}`,
     ),
     `learned addresses: ${status.learned.length}`,
     ...status.learned
@@ -43,11 +43,17 @@ export function renderStatus(status: Status, others = ''): string {
   return `${lines.join('\n')}\n`;
 }
 
+/* Subjects may have rules of the same name. */
+function ruleTitle({ rule, subject }: Status['rules'][number], { subjects }: Status): string {
+  return subjects.length > 1 ? `${rule} (${subject})` : rule;
+}
+
 function describeSubject({ subject, dns, audit, settings, cgroups }: Status['subjects'][number]): string[] {
   return [
     `subject ${escapeControl(subject)}`,
     `  dns        ${dns}${audit ? ', audit: nothing is dropped' : ''}`,
     ...settings.map((text) => `  setting    ${text}`),
+    ...(cgroups.length === 0 && subject !== 'host' ? ['  cgroup     none there: waited for'] : []),
     ...cgroups.map(
       ({ path, attached }) => `  cgroup     ${escapeControl(path)}${attached ? '' : ': NOT ATTACHED'}`,
     ),

@@ -14,8 +14,8 @@ import { type Outcome, runConfined } from '../run/confine.ts';
 import { doorsOf } from '../run/doors.ts';
 import { OwnCgroup } from '../run/own-cgroup.ts';
 import { BlockedTargets } from './blocked.ts';
-import type { RunOptions } from './flags.ts';
 import { holdSignals } from './held-signals.ts';
+import type { RunOptions } from './options.ts';
 import { renderBlocked, renderBlockedMarkdown } from './run-summary.ts';
 
 /** The launcher lies beside the bundle. */

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { SystemError } from '../errors.ts';
+import { lockDirectory } from '../libbpf/flock.ts';
 import type { Description, RuntimeState } from './container.ts';
 import { ContainerdClient } from './containerd-client.ts';
 import type { Task, TaskEvent } from './containerd-messages.ts';
@@ -28,6 +31,8 @@ const LIST_MS = 60_000;
 export class ContainerdSource implements Source, Disposable {
   readonly socket: string;
   readonly #holds: boolean;
+  /** Nobody else holds the containers of this socket: one would let go for the other. */
+  #mayHold = false;
   readonly #followed: Followed;
   readonly #describeDocker: DescribeDocker;
   readonly #listener: SourceListener;
@@ -67,6 +72,14 @@ export class ContainerdSource implements Source, Disposable {
 
   async #follow(onFollowing: () => void, closing: AbortSignal): Promise<void> {
     using client = new ContainerdClient(this.socket);
+    const directory = dirname(this.socket);
+    using lock = this.#holds && existsSync(directory) ? lockDirectory(directory) : undefined;
+    if (this.#holds && existsSync(this.socket) && !lock) {
+      this.#listener.onRemark(
+        `another enforcer holds the containers of ${this.socket} before they start: ours may be late for their first packets`,
+      );
+    }
+    this.#mayHold = lock !== undefined;
     await runSession(closing, async (queue, signal) => {
       const subscribed = client.subscribe(async (event) => {
         void queue.run(keyOf(event), () => this.#take(client, event, signal));
@@ -140,7 +153,7 @@ export class ContainerdSource implements Source, Disposable {
     } as const;
     const known = this.#followed.descriptionOf(sighting);
     // Before anything is asked: the program begins some milliseconds after the event.
-    using hold = this.#holds && task.isCreated && !known ? new TaskHold(task.pid) : undefined;
+    using hold = this.#mayHold && task.isCreated && !known ? new TaskHold(task.pid) : undefined;
     const description = known ?? (await this.#describe(client, task));
     const isHeld = (await hold?.isCertain()) ?? false;
     if (!signal.aborted) this.#followed.seen(this, { ...sighting, isHeld }, description);

@@ -14,7 +14,7 @@ export interface Sockets {
 export interface WatchOptions extends Partial<Sockets> {
   /**
    * Keeps a container that was created from running until its `created` was handled (containerd, and Docker by way of
-   * it): what the handler attaches is there before the first packet. One process of a host at a time may do so.
+   * it): what the handler attaches is there before the first packet. One process at a time does so for a socket.
    */
   readonly hold?: boolean;
 }

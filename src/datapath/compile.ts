@@ -9,11 +9,14 @@ import { LIMITS } from './layout.ts';
 import { placeShares } from './lease-shares.ts';
 
 /** The policy of all that leaves by the enforced interfaces. */
-export const HOST_POLICY = 1;
+export const HOST_POLICY = LIMITS.HOST_POLICY;
 
-/** Lease records that an exact name gets; it may have that many addresses at a time. */
+/** Lease records that an exact name gets where there is room; it may have that many addresses at a time. */
 const EXACT_SHARE = 256;
-const LEAST_SHARE = 64;
+/** What each rule gets where only as many as this are. */
+const FULL_SHARE = 64;
+/** The least that a rule is of use with. */
+const LEAST_SHARE = 8;
 
 /** A policy with the number by which the kernel knows its subject. */
 export interface NumberedPolicy {
@@ -24,6 +27,8 @@ export interface NumberedPolicy {
 /** A rule of a subject. */
 export interface SubjectRule extends NumberedRule {
   readonly policyId: number;
+  /** `canonicalRule` of it. */
+  readonly canonical: string;
 }
 
 /** What rules had before: ids by `ruleKey`, the first id that none has had, and shares by id. */
@@ -48,11 +53,11 @@ export function numberRules(
 ): { rules: SubjectRule[]; next: number } {
   let next = ids.next;
   const rules = policies.flatMap(({ policyId, policy }) =>
-    policy.rules.map((rule) => ({
-      id: ids.known.get(ruleKey(policyId, canonicalRule(rule))) ?? next++,
-      rule,
-      policyId,
-    })),
+    policy.rules.map((rule) => {
+      const canonical = canonicalRule(rule);
+      const id = ids.known.get(ruleKey(policyId, canonical)) ?? next++;
+      return { id, rule, policyId, canonical };
+    }),
   );
   return { rules, next };
 }
@@ -96,7 +101,8 @@ function compileSubject(
 
 /*
  * Divides the lease records: a fixed share for each exact name, the rest equally among the rules that
- * stand for many names. A flood under one of them takes from its own share only.
+ * stand for many names. A flood under one of them takes from its own share only. Of so many rules that not every
+ * one could have FULL_SHARE, all have the same.
  */
 function shareLeases(
   policies: readonly NumberedPolicy[],
@@ -107,17 +113,7 @@ function shareLeases(
   const isExact = ({ rule }: NumberedRule) => rule.who.kind === 'exact';
   const leasing = rules.filter(({ rule }) => takesLeases(rule));
   const exact = leasing.filter(isExact).length;
-  const wide = leasing.length - exact;
-  const exactShare = Math.min(
-    EXACT_SHARE,
-    Math.floor(LIMITS.MAX_LEASE_RECORDS / (wide ? 2 : 1) / Math.max(1, exact)),
-  );
-  const wideShare = Math.floor((LIMITS.MAX_LEASE_RECORDS - exact * exactShare) / Math.max(1, wide));
-  if ((exact && exactShare < LEAST_SHARE) || (wide && wideShare < LEAST_SHARE)) {
-    throw new UsageError(
-      `${exact + wide} name rules are too many: there is room for ${LIMITS.MAX_LEASE_RECORDS / LEAST_SHARE / 2} exact names and as many patterns or suffixes`,
-    );
-  }
+  const { exactShare, wideShare } = divide(exact, leasing.length - exact);
   const lengths = rules.map((numbered) => {
     const policy = policyOf.get(numbered.policyId);
     return {
@@ -129,4 +125,18 @@ function shareLeases(
     };
   });
   return placeShares(lengths, before);
+}
+
+function divide(exact: number, wide: number): { exactShare: number; wideShare: number } {
+  const total = LIMITS.MAX_LEASE_RECORDS;
+  const exactShare = Math.min(EXACT_SHARE, Math.floor(total / (wide ? 2 : 1) / Math.max(1, exact)));
+  const wideShare = Math.floor((total - exact * exactShare) / Math.max(1, wide));
+  if ((!exact || exactShare >= FULL_SHARE) && (!wide || wideShare >= FULL_SHARE)) {
+    return { exactShare, wideShare };
+  }
+  const share = Math.floor(total / (exact + wide));
+  if (share >= LEAST_SHARE) return { exactShare: share, wideShare: share };
+  throw new UsageError(
+    `${exact + wide} name rules are too many: ${total / LEAST_SHARE} are legal, each of them with room for ${LEAST_SHARE} addresses`,
+  );
 }

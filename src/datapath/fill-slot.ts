@@ -1,6 +1,7 @@
 import type { BpfMap } from '../libbpf/map.ts';
 import type { NameEntry } from '../policy/compile-names.ts';
 import type { HostEntries } from '../policy/compile-prefixes.ts';
+import type { PortRange } from '../policy/port.ts';
 import { Scope } from '../scope.ts';
 import type { CompiledPolicy, CompiledRule, CompiledSubject } from './compiled-policy.ts';
 import { waitForPrograms } from './grace-period.ts';
@@ -65,18 +66,25 @@ async function fillRules(rules: readonly CompiledRule[]): Promise<BpfMap> {
   values.fill('ring_length', (index) => rules[index]?.ringLength ?? 0);
   values.fill('n_ports', (index) => rules[index]?.ports.length ?? 0);
   values.fill('flags', (index) => flagsOf(rules[index]));
+  const portLists = new Map<readonly PortRange[], Buffer>(); // rules that are written together have one
   rules.forEach(({ ports }, index) => {
-    let at = values.at(index, 'ports');
-    for (const { low, high, l4Proto } of ports) {
-      writeStruct(values.bytes, at, 'port_range', { low, high, l4_proto: l4Proto });
-      at += LAYOUT.port_range.size;
-    }
+    const bytes = portLists.get(ports) ?? encodePorts(ports);
+    portLists.set(ports, bytes);
+    values.bytes.set(bytes, values.at(index, 'ports'));
   });
   return fillInner(
     'rules',
     Uint32Array.from(rules, ({ id }) => id),
     values,
   );
+}
+
+function encodePorts(ports: readonly PortRange[]): Buffer {
+  const bytes = Buffer.alloc(ports.length * LAYOUT.port_range.size);
+  ports.forEach(({ low, high, l4Proto }, index) => {
+    writeStruct(bytes, index * LAYOUT.port_range.size, 'port_range', { low, high, l4_proto: l4Proto });
+  });
+  return bytes;
 }
 
 function flagsOf(rule: CompiledRule | undefined): number {

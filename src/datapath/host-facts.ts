@@ -71,15 +71,20 @@ export function setEnforced(state: DatapathState, ifindexes: readonly number[]):
   replaceKeys(state.map('enforced'), keys);
 }
 
-/** Lets the replies of a session pass that began before we did. */
-export function enterInbound(state: DatapathState, session: InboundSession, nowNs: bigint): void {
+/** Lets the replies of a session pass that began before we did: those of the host, or of a subject. */
+export function enterInbound(
+  state: DatapathState,
+  session: InboundSession,
+  nowNs: bigint,
+  policyId: number = HOST_POLICY,
+): void {
   state.map('inbound').set(
     encodeStruct('flow_key', {
       local: session.local,
       remote: session.remote,
       local_port_be: session.localPort,
       remote_port_be: session.remotePort,
-      policy: HOST_POLICY,
+      policy: policyId,
       l4_proto: session.l4Proto,
     }),
     encodeStruct('inbound', { seen_ns: nowNs }),

@@ -139,6 +139,7 @@ function leasesByRule(maps: MapSource): RuleLeases[] {
 }
 
 function isMoved({ id, ringBase, ringLength }: Share & { readonly id: number }, shares: Shares): boolean {
+  if (ringLength === 0) return false; // most rules of a large policy
   const before = shares.get(id);
   return before !== undefined && (before.ringBase !== ringBase || before.ringLength !== ringLength);
 }

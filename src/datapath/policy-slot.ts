@@ -58,7 +58,11 @@ export async function freeIdleSlot(maps: MapSource): Promise<void> {
 /** Drops the counters of rules that are not in force any more. */
 export function dropRuleStates(maps: MapSource, inForce: ReadonlySet<number>): void {
   const states = maps.map('rule_states');
-  const stale = [...states.entries()].map(([key]) => key.readUInt32LE()).filter((id) => !inForce.has(id));
+  const stale: number[] = [];
+  for (const [key] of states.entries()) {
+    const id = key.readUInt32LE();
+    if (!inForce.has(id)) stale.push(id);
+  }
   for (const id of stale) states.delete(u32(id));
 }
 

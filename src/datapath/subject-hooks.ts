@@ -38,9 +38,10 @@ export function attachSubject(state: DatapathState, pins: Pins, subject: Subject
     HOOKS.forEach(({ program, name, hook }, index) => {
       const path = pins.subjectLink(subject.id, name);
       using pinned = BpfLink.openPinned(path);
-      if (pinned) {
+      if (pinned && isOn(pinned, subject.id)) {
         pinned.update(state.program(program));
       } else {
+        if (pinned) rmSync(path); // somebody took it off
         using link = attachCgroup(state.program(program), directory, hook);
         link.pin(path);
       }
@@ -77,9 +78,14 @@ export function detachPinned(pins: Pins, id: bigint): void {
 export function isSubjectAttached(pins: Pins, id: bigint): boolean {
   return HOOKS.every(({ name }) => {
     using link = BpfLink.openPinned(pins.subjectLink(id, name));
-    const info = link?.info();
-    return info?.kind === 'cgroup' && info.cgroupId === id;
+    return link !== undefined && isOn(link, id);
   });
+}
+
+/* One that was taken off is on no cgroup. */
+function isOn(link: BpfLink, cgroupId: bigint): boolean {
+  const info = link.info();
+  return info.kind === 'cgroup' && info.cgroupId === cgroupId;
 }
 
 /**

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { SystemError, UnsupportedError, UsageError } from '../errors.ts';
 import { cgroupOfPid, needCgroup2 } from '../libbpf/cgroup2.ts';
 import { cgroupOfUnit } from '../libbpf/unit-cgroup.ts';
-import type { Subject } from '../policy/subject.ts';
+import type { CgroupSubject } from '../policy/subject.ts';
 
 /** A directory of the cgroup2 tree. */
 export interface CgroupPlace {
@@ -12,9 +12,6 @@ export interface CgroupPlace {
   /** How deep it lies below the root of the tree, which is 0. */
   readonly level: number;
 }
-
-/** Subjects that name a cgroup which is there when we start. */
-export type CgroupSubject = Subject & { readonly kind: 'cgroup' | 'unit' | 'pid' };
 
 /** The cgroup of a subject by path, unit or process. Throws UsageError when it is not there, UnsupportedError. */
 export function placeOfSubject(subject: CgroupSubject): CgroupPlace {
@@ -31,6 +28,29 @@ export function placeOfSubject(subject: CgroupSubject): CgroupPlace {
     default:
       return subject satisfies never;
   }
+}
+
+/** As `placeOfSubject`, undefined when it is not there. */
+export function findPlace(subject: CgroupSubject): CgroupPlace | undefined {
+  try {
+    return placeOfSubject(subject);
+  } catch (thrown) {
+    if (thrown instanceof UsageError) return undefined;
+    throw thrown;
+  }
+}
+
+/** Whether the cgroup is still there, and not another one at its path. */
+export function isSamePlace({ path, id }: CgroupPlace): boolean {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino === id;
+}
+
+/** Where the cgroup of a subject is, or would be if it were there; undefined where that is not known. */
+export function expectedPath(subject: CgroupSubject): string | undefined {
+  const mount = needCgroup2();
+  if (subject.kind === 'unit') return findPlace(subject)?.path ?? `${mount}/system.slice/${subject.unit}`;
+  if (subject.kind === 'pid') return undefined; // it is the process that was meant, not what comes after it
+  return subject.path.startsWith(`${mount}/`) ? subject.path : `${mount}${subject.path}`;
 }
 
 /** What is known of a directory of the tree; `what` names it in errors. Throws UsageError, UnsupportedError. */

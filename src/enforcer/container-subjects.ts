@@ -4,17 +4,15 @@ import { matchesContainer } from '../containers/matches.ts';
 import { openTaskCgroup, removeEmptyTaskCgroups, type TaskCgroup } from '../containers/task-cgroup.ts';
 import { netnsOfPid } from '../containers/task-netns.ts';
 import { type ContainerWatch, watchContainers } from '../containers/watch.ts';
-import { PIN_ROOT } from '../datapath/pins.ts';
 import { parseResolvConf } from '../dns/resolv-conf.ts';
-import type { Resolver } from '../dns/resolver.ts';
+import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError, UnsupportedError, UsageError } from '../errors.ts';
-import type { Fd } from '../libbpf/fd.ts';
-import { lockDirectory } from '../libbpf/flock.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
 import { placeAt } from './cgroup-place.ts';
 import { cookieOf, netnsInode } from './netns.ts';
 import { formatResolver } from './resolvers.ts';
 import type { NumberedSubject, PlacedSubject } from './subjects.ts';
+import { ANY_PORT } from './trust.ts';
 
 /** A container whose processes a policy is in force on. */
 interface Followed {
@@ -44,19 +42,12 @@ export class ContainerSubjects implements Disposable {
   readonly #context: ContainerContext;
   readonly #followed = new Map<string, Followed>();
   readonly #watch: ContainerWatch;
-  readonly #holding: Fd | undefined;
 
   constructor(context: ContainerContext) {
     this.#context = context;
     removeEmptyTaskCgroups();
-    // Two that hold would let go for each other.
-    this.#holding = lockDirectory(PIN_ROOT);
-    if (!this.#holding)
-      context.remark(
-        'another enforcer holds containers before they start: ours may let their first packets pass',
-      );
     this.#watch = watchContainers(
-      { hold: this.#holding !== undefined },
+      { hold: true },
       {
         onEvent: (event) => this.#take(event),
         onState: (state) => this.#tellState(state),
@@ -83,7 +74,6 @@ export class ContainerSubjects implements Disposable {
   /** Idempotent. What is in force stays so. */
   close(): void {
     this.#watch.close();
-    this.#holding?.close();
   }
 
   /** Gives back the cgroups that were made for containers: nothing is in force on them any more. */
@@ -141,7 +131,7 @@ export class ContainerSubjects implements Disposable {
     try {
       const followed = known ?? openContainer(container, subjectText(subject));
       this.#followed.set(keyOf(container), { ...followed, subject: subjectText(subject) });
-      this.#trustOwn(policyId, container, isHeld);
+      this.#trustOwn(policyId, followed, isHeld);
       this.#context.place({ ...followed.place, policyId });
       const when = late === undefined ? 'before its first packet' : `late: ${late}`;
       this.#context.remark(`container ${titleOf(container)}: ${subjectText(subject)} in force, ${when}`);
@@ -176,17 +166,21 @@ export class ContainerSubjects implements Disposable {
     }
   }
 
-  /* The file is the runtime's until the container's program runs; later the program may have written it. */
-  #trustOwn(policyId: number, container: Container, isHeld: boolean): void {
-    const own = readResolvConf(container.pid);
+  /*
+   * The file is the runtime's until the container's program runs; later the program may have written it. A resolver
+   * on its own loopback is trusted in any case, for what the container itself sends from there is dropped.
+   */
+  #trustOwn(policyId: number, { container, place }: Followed, isHeld: boolean): void {
+    const own = readResolvConf(container.pid).map((resolver) =>
+      place.ownsNetns && isLoopback(resolver) ? { ...resolver, port: ANY_PORT } : resolver,
+    );
     const known = new Set(this.#context.trusted(policyId).map(formatResolver));
+    const isSafe = ({ port }: Resolver) => isHeld || port === ANY_PORT;
     const strange = own.filter((resolver) => !known.has(formatResolver(resolver)));
-    if (strange.length === 0) return;
-    if (isHeld) {
-      this.#context.trust(policyId, strange);
-      return;
-    }
-    const names = strange.map(formatResolver).join(', ');
+    if (strange.some(isSafe)) this.#context.trust(policyId, strange.filter(isSafe));
+    const refused = strange.filter((resolver) => !isSafe(resolver));
+    if (refused.length === 0) return;
+    const names = refused.map(formatResolver).join(', ');
     this.#context.remark(
       `container ${titleOf(container)} asks ${names}, which is not trusted, as it could have chosen that itself: give -resolver=${names} to trust it`,
     );
@@ -214,7 +208,12 @@ function openContainer(container: Container, subject: string): Followed {
   const { path, id, level } = placeAt(cgroup.directory, `the cgroup of container "${container.id}"`);
   const netnsCookie = cookieOf(netns.path);
   const ownsNetns = netns.inode !== netnsInode() && netns.inode !== inodeOfInit();
-  return { container, cgroup, subject, place: { path, id, level, netnsCookie, ownsNetns } };
+  return {
+    container,
+    cgroup,
+    subject,
+    place: { path, id, level, netnsCookie, netnsInode: netns.inode, ownsNetns },
+  };
 }
 
 function inodeOfInit(): number | undefined {

@@ -52,14 +52,14 @@ export async function endFlows(
 /** Judges as the kernel does with the next packet. */
 class FlowJudge {
   readonly #policy: Policy;
-  readonly #byAddress: AddressRules;
+  #byAddress: AddressRules | undefined;
 
   constructor(policy: Policy) {
     this.#policy = policy;
-    this.#byAddress = new AddressRules(policy.rules);
   }
 
   passes({ remote, remotePort }: Connection, leasing: readonly Rule[]): boolean {
+    this.#byAddress ??= new AddressRules(this.#policy.rules);
     const rules = this.#byAddress.holding(remote);
     const attempt = { addr: remote, l4Proto: TCP, port: remotePort, names: [] };
     const { verdict, reason } = judge({ ...this.#policy, rules }, attempt);

@@ -31,6 +31,7 @@ import type { EnforceOptions } from './options.ts';
 import { findPitfalls } from './pitfalls.ts';
 import { Policies } from './policies.ts';
 import type { PoliciesInForce } from './policies-in-force.ts';
+import { RefusedFlows } from './refused-flows.ts';
 import { ResolverWatch } from './resolver-watch.ts';
 import { findResolvers, formatResolver, namesResolver } from './resolvers.ts';
 import type { Shaper } from './shaper.ts';
@@ -70,6 +71,7 @@ export class Enforcer {
   readonly #teller: EventTeller;
   readonly #asker: Asker;
   readonly #fallback: Fallback;
+  readonly #refusedFlows = new RefusedFlows();
   #ring: RingReader | undefined;
   #resolverWatch: ResolverWatch | undefined;
   #onEvent: (event: Event) => boolean = () => true;
@@ -134,6 +136,11 @@ export class Enforcer {
     return this.#policies.current.subjects;
   }
 
+  /** Follows the cgroups of subjects: one that is made again under its path is judged as the one before. */
+  followCgroups(): void {
+    this.#policies.followCgroups();
+  }
+
   /** Controls the containers of subjects that run now, and from then on those that come. */
   followContainers(): Promise<void> {
     return this.#policies.followContainers();
@@ -193,6 +200,7 @@ export class Enforcer {
       // Observed names explain later events; our own questions would only echo what is told already.
       if (raw.reason === 'observed' || this.#asker.isOwn(raw)) return;
     }
+    this.#refusedFlows.take(raw);
     const event = this.#teller.tell(raw);
     if (!this.#onEvent(event)) this.#teller.addLost(event.lost + 1);
   }

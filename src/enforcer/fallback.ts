@@ -9,6 +9,7 @@ import { decodeName } from '../dns/wire-name.ts';
 import { takesLeases } from '../policy/rule.ts';
 import { holdsName } from '../policy/who.ts';
 import type { Asker } from './asker.ts';
+import { ANY_PORT } from './trust.ts';
 
 const AGAIN_MS = 5_000;
 const LOOK_MS = 20;
@@ -101,9 +102,10 @@ export class Fallback {
   }
 
   #resolverOf(event: RawDnsEvent): Resolver | undefined {
-    return this.#context
-      .resolvers(event.policyId)
-      .find(({ addr16 }) => Buffer.compare(addr16, event.remote) === 0);
+    const trusted = this.#context.resolvers(event.policyId);
+    const found = trusted.find(({ addr16 }) => Buffer.compare(addr16, event.remote) === 0);
+    // On a container's own loopback it is out of our reach: one of those that it asks in turn is as good.
+    return found?.port === ANY_PORT ? trusted.find(({ port }) => port !== ANY_PORT) : found;
   }
 
   #mayAsk(question: string): boolean {

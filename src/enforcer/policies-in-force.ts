@@ -1,7 +1,6 @@
 import type { SubjectRule } from '../datapath/compile.ts';
 import type { Share, Shares } from '../datapath/compiled-policy.ts';
 import { describeSettings, describeShaping } from '../policy/describe.ts';
-import { canonicalRule } from '../policy/rule.ts';
 import { subjectText } from '../policy/subject.ts';
 import type { InstanceRecord, RecordedCgroup } from './run-dir.ts';
 import type { NumberedSubject, PlacedSubject } from './subjects.ts';
@@ -30,13 +29,14 @@ export function recordPolicies(
     })),
     nextPolicyId,
     cgroups: placed.map(recordCgroup),
-    rules: rules.map(({ id, policyId, rule }) => {
+    rules: rules.map(({ id, policyId, canonical, rule: { source } }) => {
       const share: Share | undefined = shares.get(id);
-      return { id, policyId, canonical: canonicalRule(rule), source: rule.source, ...(share && { share }) };
+      return share ? { id, policyId, canonical, source, share } : { id, policyId, canonical, source };
     }),
   };
 }
 
-function recordCgroup({ policyId, path, id, netnsCookie, ownsNetns }: PlacedSubject): RecordedCgroup {
-  return { policyId, path, id: `${id}`, netnsCookie: `${netnsCookie}`, ownsNetns };
+function recordCgroup(placed: PlacedSubject): RecordedCgroup {
+  const { policyId, path, id, netnsCookie, netnsInode, ownsNetns } = placed;
+  return { policyId, path, id: `${id}`, netnsCookie: `${netnsCookie}`, netnsInode, ownsNetns };
 }

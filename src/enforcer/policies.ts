@@ -10,9 +10,12 @@ import {
 import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isContainerSubject, subjectText } from '../policy/subject.ts';
+import { type CgroupSubject, isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, expectedPath, findPlace, isSamePlace, placeOfSubject } from './cgroup-place.ts';
+import { CgroupWatch } from './cgroup-watch.ts';
 import { ContainerSubjects } from './container-subjects.ts';
 import type { HookContext } from './hooks.ts';
+import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
 import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
 import { formatResolver } from './resolvers.ts';
@@ -35,6 +38,13 @@ export interface PolicyContext {
   controlled(): Parameters<typeof shapedInterfaces>[1];
 }
 
+interface MovedCgroup {
+  readonly subject: CgroupSubject;
+  readonly policyId: number;
+  readonly before: PlacedSubject | undefined;
+  readonly now: CgroupPlace | undefined;
+}
+
 /** The policies in force: whom they are for, as cgroups and containers come and go, and what takes their place. */
 export class Policies implements Disposable {
   readonly #context: PolicyContext;
@@ -42,6 +52,7 @@ export class Policies implements Disposable {
   readonly #subjectNames = new Map<number, string>();
   #current: PoliciesInForce;
   #containers: ContainerSubjects | undefined;
+  #cgroups: CgroupWatch | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(context: PolicyContext, inForce: PoliciesInForce) {
@@ -96,6 +107,7 @@ export class Policies implements Disposable {
       }
       await this.followContainers();
       this.#containers?.rematch();
+      this.followCgroups();
     });
   }
 
@@ -120,6 +132,18 @@ export class Policies implements Disposable {
     this.#matchContainers();
   }
 
+  /** Follows the cgroups of subjects, which may go and come again, as those of services do. */
+  followCgroups(): void {
+    const watched = this.#current.subjects.flatMap(({ subject }) =>
+      isCgroupSubject(subject) ? (expectedPath(subject) ?? []) : [],
+    );
+    if (watched.length === 0 && !this.#cgroups) return;
+    this.#cgroups ??= new CgroupWatch(() => {
+      if (this.#movedCgroups().length > 0) void this.#inTurn(async () => this.#matchCgroups());
+    });
+    this.#cgroups.follow(watched);
+  }
+
   /** Tells the kernel whom each policy trusts. */
   applyTrust(): void {
     const { context, trust } = this.#context;
@@ -131,7 +155,8 @@ export class Policies implements Disposable {
   shape(): void {
     const { shaper, listener } = this.#context;
     try {
-      shaper.apply(this.#current.subjects, this.#shapedOn(this.#current.subjects));
+      const { subjects, placed } = this.#current;
+      shaper.apply(subjects, this.#shapedOn(subjects), placed);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
       listener.remark(`rates are not kept everywhere: ${thrown.message}`);
@@ -156,6 +181,8 @@ export class Policies implements Disposable {
   /** Follows nobody any more; what is in force stays so. Idempotent. */
   close(): void {
     this.#containers?.close();
+    this.#cgroups?.close();
+    this.#cgroups = undefined;
   }
 
   /** After all was taken out of force: gives back what was made for it. */
@@ -179,12 +206,23 @@ export class Policies implements Disposable {
       shaper,
       shapedIfindexes: this.#shapedOn(policies),
       place: (numbered) => [
-        ...placeSubjects(numbered, netnsCookie()),
+        ...placeSubjects(numbered, netnsCookie(), (subject, policyId) => this.#findAgain(subject, policyId)),
         ...(this.#containers?.places(numbered) ?? []),
       ],
       trusted: (policyIds) => trust.by(policyIds),
       dnsPorts: () => trust.ports,
     };
+  }
+
+  /* Subjects that are known may be away just now, as services are; of processes it is the cgroup that was meant. */
+  #findAgain(subject: CgroupSubject, policyId: number): CgroupPlace | undefined {
+    const { subjects, placed } = this.#current;
+    const isKnown = subjects.some((each) => each.policyId === policyId);
+    if (subject.kind === 'pid' && isKnown) {
+      const before = placed.find((each) => each.policyId === policyId);
+      return before && isSamePlace(before) ? before : undefined;
+    }
+    return isKnown || this.#context.options.wait ? findPlace(subject) : placeOfSubject(subject);
   }
 
   #shapedOn(policies: readonly SubjectPolicy[]): number[] {
@@ -213,6 +251,7 @@ export class Policies implements Disposable {
       priority: shaper.priorityOf(placed.policyId),
     });
     this.#current = { ...this.#current, placed: all };
+    if (placed.ownsNetns) this.shape();
     this.record();
   }
 
@@ -220,7 +259,41 @@ export class Policies implements Disposable {
     const { context } = this.#context;
     detachSubject(context.state, context.pins, id);
     this.#current = { ...this.#current, placed: this.#current.placed.filter((each) => each.id !== id) };
+    if (this.#context.shaper.classes.length > 0) this.shape();
     this.record();
+  }
+
+  /* Subjects whose cgroup is not the one that is controlled, with both; undefined = none. */
+  #movedCgroups(): MovedCgroup[] {
+    return this.#current.subjects.flatMap(({ subject, policyId }) => {
+      if (!isCgroupSubject(subject) || subject.kind === 'pid') return [];
+      const before = this.#current.placed.find((each) => each.policyId === policyId);
+      const now = findPlace(subject);
+      return before?.id === now?.id ? [] : [{ subject, policyId, before, now }];
+    });
+  }
+
+  /* Fails open for what can't be attached, and says so: it is tried again. */
+  #matchCgroups(): void {
+    const { listener } = this.#context;
+    if (!this.#cgroups) return; // closed while this waited for its turn
+    for (const { subject, policyId, before, now } of this.#movedCgroups()) {
+      const own = { policyId, netnsCookie: netnsCookie(), netnsInode: netnsInode(), ownsNetns: false };
+      try {
+        if (now) this.#place({ ...now, ...own });
+        if (before) this.#remove(before.id);
+        listener.remark(
+          now
+            ? `cgroup "${now.path}" is there: judged by the policy of ${subjectText(subject)}`
+            : `cgroup "${before?.path}" is gone: it will be judged again when it returns`,
+        );
+      } catch (thrown) {
+        // It may be gone once more.
+        if (!(thrown instanceof Error)) throw thrown;
+        listener.remark(`cgroup of ${subjectText(subject)} is NOT judged: ${thrown.message}`);
+      }
+    }
+    this.followCgroups();
   }
 
   /* Places those that run and are not, and removes those that ended, of an earlier run too. */

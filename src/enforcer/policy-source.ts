@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { PolicyFileError, UsageError } from '../errors.ts';
+import { NothingAppliesError, PolicyFileError, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
 import type { FormatContext, PolicyPart } from '../formats/part.ts';
@@ -10,6 +10,8 @@ import { findPreset } from './presets.ts';
 /** Larger files are refused. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const CHUNK_BYTES = 1 << 20;
+/** Remarks past this many are counted only: a generated file may have one for each line. */
+const MAX_REMARKS = 100;
 
 /** Where a policy comes from: flags and files, both read again at each reload. */
 export interface PolicySource {
@@ -58,8 +60,12 @@ export class PolicyReader {
     const { readPolicies } = await import('../formats/read-policies.ts');
     const { parts, remarks } = await readPolicies(texts, { ...context, lenient }, progress);
     if (parts.length === 0 && line.rules.length === 0) {
-      const why = remarks.length > 0 ? `\n${remarks.join('\n')}` : '';
-      throw new UsageError(`no policy of ${files.join(', ')} applies, so nothing would be enforced${why}`);
+      const why = firstOf(remarks)
+        .map((remark) => `\n${remark}`)
+        .join('');
+      throw new NothingAppliesError(
+        `no policy of ${files.join(', ')} applies, so nothing would be enforced${why}`,
+      );
     }
     if (!isModeGiven) refuseOtherMode(line, parts);
     const combined = combinePolicies(line, parts);
@@ -67,7 +73,7 @@ export class PolicyReader {
       ...combined,
       efaces: [...new Set(parts.flatMap(({ eface }) => eface ?? []))],
       ifaces: [...new Set(parts.flatMap(({ iface }) => iface ?? []))],
-      remarks: [...remarks, ...combined.remarks].map(escapeControl),
+      remarks: firstOf([...remarks, ...combined.remarks]).map(escapeControl),
     };
     this.#last = { texts, loaded };
     return loaded;
@@ -77,7 +83,7 @@ export class PolicyReader {
     const kept = this.#readOnce.get(file);
     if (kept !== undefined) return kept;
     const isFirst = this.#last === undefined;
-    if (file === '-') return this.#keep(file, decode('standard input', readBounded(0, 'standard input')));
+    if (file === '-') return this.#keep(file, decode(file, readBounded(0, 'standard input')));
     const { text, isPipe } = readPolicyFile(file, isFirst);
     return isPipe ? this.#keep(file, text) : text;
   }
@@ -86,6 +92,11 @@ export class PolicyReader {
     this.#readOnce.set(file, text);
     return text;
   }
+}
+
+function firstOf(remarks: readonly string[]): string[] {
+  const more = remarks.length - MAX_REMARKS;
+  return [...remarks.slice(0, MAX_REMARKS), ...(more > 0 ? [`and ${more} remarks more`] : [])];
 }
 
 function isSameText(before: readonly PolicyText[], now: readonly PolicyText[]): boolean {
@@ -119,11 +130,12 @@ export function readPolicyFile(path: string, mayBePipe: boolean): { text: string
       throw new UsageError(`Cannot read the policy file "${path}": it is no file`);
     if (isPipe) {
       closeSync(fd);
+      fd = -1; // it may be gone by now
       fd = open(path, constants.O_RDONLY);
     }
     return { text: decode(path, readBounded(fd, `the policy file "${path}"`)), isPipe };
   } finally {
-    closeSync(fd);
+    if (fd >= 0) closeSync(fd);
   }
 }
 

@@ -28,8 +28,9 @@ export function attachProcessHooks(state: DatapathState, pins: Pins, listener: L
     for (const { program, name, hook } of HOOKS) {
       const path = pins.cgroupLink(name);
       using pinned = BpfLink.openPinned(path);
-      if (pinned && pinned.info().kind === 'cgroup') {
-        pinned.update(state.program(program));
+      const info = pinned?.info();
+      if (info?.kind === 'cgroup' && info.cgroupId !== 0n) {
+        pinned?.update(state.program(program));
         continue;
       }
       if (existsSync(path)) rmSync(path);

@@ -47,11 +47,14 @@ export interface RecordedCgroup {
   readonly id: string;
   /** Of the network namespace in which answers teach, in decimal. */
   readonly netnsCookie: string;
+  readonly netnsInode: number;
   readonly ownsNetns: boolean;
 }
 
 /** A class that this instance has on an interface, for a subject. */
 export interface RecordedClass {
+  /** The network namespace of a container; absent = the instance's own. */
+  readonly netns?: { readonly inode: number; readonly cookie: string };
   readonly ifindex: number;
   readonly policyId: number;
   readonly minor: number;

@@ -1,7 +1,9 @@
+import { HOST_POLICY, type NumberedPolicy } from '../datapath/compile.ts';
 import { enterInbound, type InboundSession } from '../datapath/host-facts.ts';
 import type { DatapathState } from '../datapath/state.ts';
 import { listConntrack } from '../netlink/conntrack.ts';
 import { type DiagSocket, listTcpSockets, TcpState } from '../netlink/sock-diag.ts';
+import { matchesPort } from '../policy/port.ts';
 
 const TCP = 6;
 
@@ -15,6 +17,23 @@ export function seedInbound(state: DatapathState, nowNs: bigint): number {
   const sessions = [...findInbound(sockets), ...findCalled(sockets), ...findOwnSsh(sockets)];
   for (const session of sessions) enterInbound(state, session, nowNs);
   return sessions.length;
+}
+
+/**
+ * The same for subjects that take calls, by the ports on which they do: what is entered for one serves its own sockets
+ * only. Throws SystemError.
+ */
+export function seedSubjects(state: DatapathState, policies: readonly NumberedPolicy[], nowNs: bigint): void {
+  const taking = policies.filter(
+    ({ policyId, policy }) => policyId !== HOST_POLICY && policy.inbound.length > 0,
+  );
+  if (taking.length === 0) return;
+  for (const session of findInbound(listTcpSockets())) {
+    for (const { policyId, policy } of taking) {
+      if (policy.inbound === 'all' || matchesPort(policy.inbound, TCP, session.localPort))
+        enterInbound(state, session, nowNs, policyId);
+    }
+  }
 }
 
 /*

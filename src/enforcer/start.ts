@@ -39,6 +39,7 @@ import type { Rule } from '../policy/rule.ts';
 import { Scope } from '../scope.ts';
 import { canAdopt } from './adopt.ts';
 import { provideBpffs } from './bpffs.ts';
+import { findPlace, placeOfSubject } from './cgroup-place.ts';
 import { Enforcer, type InForce } from './enforcer.ts';
 import { attachAll, dropOthers, findPresent, type HookContext, programsFor } from './hooks.ts';
 import {
@@ -57,7 +58,7 @@ import { attachProcessHooks, PROCESS_PROGRAMS } from './process-hooks.ts';
 import { randomBits } from './random.ts';
 import { dnsPorts, findResolvers, formatResolver } from './resolvers.ts';
 import { lockStart, RunDir } from './run-dir.ts';
-import { seedInbound } from './seed.ts';
+import { seedInbound, seedSubjects } from './seed.ts';
 import { removeClasses, Shaper, shapedInterfaces } from './shaper.ts';
 import {
   attachSubjects,
@@ -163,7 +164,10 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     ),
     record?.nextPolicyId,
   );
-  const placed = [...placeSubjects(numbered, cookie), ...recordedContainers(numbered, record?.cgroups ?? [])];
+  const placed = [
+    ...placeSubjects(numbered, cookie, options.wait ? findPlace : placeOfSubject),
+    ...recordedContainers(numbered, record?.cgroups ?? []),
+  ];
   const ids: RuleIds = {
     known: new Map(record?.rules.map(({ policyId, canonical, id }) => [ruleKey(policyId, canonical), id])),
     next: adopts ? nextRuleId(kept) : FIRST_RULE_ID,
@@ -194,7 +198,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       pinState(state, pins);
     }
     run.writePid();
-    shaper.apply(numbered, shapedInterfaces(options, present));
+    shaper.apply(numbered, shapedInterfaces(options, present), placed);
     run.prepareRecord({
       version: 2,
       instance: options.instance,
@@ -217,6 +221,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     if (plan.length > 0) attachProcessHooks(state, pins, listener);
     await attachAll(context, present, async () => {
       if (plan.length > 0) seedInbound(state, bootTimeNs());
+      seedSubjects(state, numbered, bootTimeNs());
       attachSubjects(state, pins, placed, (policyId) => shaper.priorityOf(policyId));
       markReady(state);
     });

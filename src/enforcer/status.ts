@@ -7,7 +7,7 @@ import { isSubjectAttached } from '../datapath/subject-hooks.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import type { Direction } from '../libbpf/link.ts';
-import { isContainerSubject, parseSubject } from '../policy/subject.ts';
+import { parseSubject } from '../policy/subject.ts';
 import { requirePins } from './bpffs.ts';
 import { hooksInForce } from './in-force.ts';
 import { type InstanceRecord, type RecordedPolicy, RunDir } from './run-dir.ts';
@@ -151,9 +151,9 @@ function readSubject(
   return { subject, dns, audit, settings, cgroups };
 }
 
-/* Containers come and go: who waits for one enforces. */
-function waits({ subject }: SubjectStatus): boolean {
-  return isContainerSubject(parseSubject(subject));
+/* Containers and services come and go: who waits for one enforces. */
+function waits({ subject, cgroups }: SubjectStatus): boolean {
+  return cgroups.length === 0 && parseSubject(subject).kind !== 'host';
 }
 
 /* The record is lost: what is pinned is in force all the same. */

@@ -7,8 +7,9 @@ import type { DatapathState } from '../datapath/state.ts';
 import { attachSubject, detachSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
-import { type CgroupPlace, placeAt, placeOfSubject } from './cgroup-place.ts';
+import { type CgroupSubject, isContainerSubject, type Subject, subjectText } from '../policy/subject.ts';
+import { type CgroupPlace, findPlace, placeAt } from './cgroup-place.ts';
+import { netnsInode } from './netns.ts';
 import type { RecordedCgroup } from './run-dir.ts';
 
 /** A subject's policy with the number by which the kernel knows it. */
@@ -19,6 +20,7 @@ export interface PlacedSubject extends CgroupPlace {
   readonly policyId: number;
   /** Answers teach only in this network namespace. */
   readonly netnsCookie: bigint;
+  readonly netnsInode: number;
   /** The namespace is the subject's alone. */
   readonly ownsNetns: boolean;
 }
@@ -69,7 +71,7 @@ export function knownSubjects(
   const renamed = policies
     .filter(({ subject }) => !had.has(subjectText(subject)))
     .flatMap(({ subject }) => {
-      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n);
+      const [placed] = placeSubjects([{ subject, policyId: 0 }], 0n, findPlace);
       const found = placed && free.get(placed.id);
       if (found) free.delete(placed.id);
       return found ? [{ subject: subjectText(subject), policyId: found.policyId }] : [];
@@ -78,12 +80,14 @@ export function knownSubjects(
 }
 
 /**
- * The cgroups of subjects that are named by path, unit or process. Throws UsageError when one is not there, when two
- * are the same cgroup, and when they are at more depths of the tree than programs of interfaces look at.
+ * The cgroups of subjects that are named by path, unit or process, as `find` finds them; undefined = not there now,
+ * and that may be. Throws what `find` throws, UsageError when two are the same cgroup, and when they are at more
+ * depths of the tree than programs of interfaces look at.
  */
 export function placeSubjects(
   numbered: readonly Pick<NumberedSubject, 'subject' | 'policyId'>[],
   netnsCookie: bigint,
+  find: (subject: CgroupSubject, policyId: number) => CgroupPlace | undefined,
 ): PlacedSubject[] {
   const named = new Map<bigint, string>();
   const placed = numbered.flatMap(({ subject, policyId }) => {
@@ -91,14 +95,15 @@ export function placeSubjects(
       case 'cgroup':
       case 'unit':
       case 'pid': {
-        const place = placeOfSubject(subject);
+        const place = find(subject, policyId);
+        if (!place) return [];
         const [text, other] = [subjectText(subject), named.get(place.id)];
         if (other !== undefined)
           throw new UsageError(
             `subjects "${other}" and "${text}" are the same cgroup "${place.path}": one policy for a cgroup is legal`,
           );
         named.set(place.id, text);
-        return [{ ...place, policyId, netnsCookie, ownsNetns: false }];
+        return [{ ...place, policyId, netnsCookie, netnsInode: netnsInode(), ownsNetns: false }];
       }
       default:
         return []; // all behind an interface, or containers, which are found as they come
@@ -122,10 +127,10 @@ export function recordedContainers(
   );
   return cgroups
     .filter(({ policyId }) => ids.has(policyId))
-    .flatMap(({ policyId, path, id, netnsCookie, ownsNetns }) => {
+    .flatMap(({ policyId, path, id, netnsCookie, netnsInode: inode, ownsNetns }) => {
       const place = existsSync(path) ? placeAt(path, `cgroup "${path}"`) : undefined;
       if (place?.id !== BigInt(id)) return []; // the container has ended
-      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), ownsNetns }];
+      return [{ ...place, policyId, netnsCookie: BigInt(netnsCookie), netnsInode: inode, ownsNetns }];
     });
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { compilePolicies, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
 import { setTrusted, type Trusted } from '../datapath/host-facts.ts';
@@ -14,7 +15,6 @@ import {
 import { nextRuleId } from '../datapath/state.ts';
 import { UsageError } from '../errors.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { canonicalRule } from '../policy/rule.ts';
 import { endFlows } from './end-flows.ts';
 import type { HookContext } from './hooks.ts';
 import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
@@ -52,20 +52,20 @@ export async function swapPolicies(
   const { numbered, nextPolicyId } = numberSubjects(policies, known, before.nextPolicyId);
   const placed = host.place(numbered);
   const ids: RuleIds = {
-    known: new Map(
-      before.rules.map(({ id, policyId, rule }) => [ruleKey(policyId, canonicalRule(rule)), id]),
-    ),
+    known: new Map(before.rules.map(({ id, policyId, canonical }) => [ruleKey(policyId, canonical), id])),
     next: nextRuleId(state),
     shares: before.shares,
   };
+  await nextTurn(); // each of these steps takes long where there are a hundred thousand rules
   const { compiled, rules } = compilePolicies(numbered, ids, []);
+  await nextTurn();
   const after = { subjects: numbered, nextPolicyId, placed, rules, shares: sharesOf(compiled.rules) };
   await fillSlot(state, idleSlot(state), compiled);
   await addRuleStates(state, compiled.rules);
   const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
   const subjects = { before: before.placed, after: placed, priorityOf };
   try {
-    host.shaper.apply(numbered, host.shapedIfindexes);
+    host.shaper.apply(numbered, host.shapedIfindexes, placed);
     await prepareSubjects(context, subjects);
     // From here on nothing else gets a turn: what is written down is what is in force.
     const record = run.currentRecord(activeEpoch(state));
@@ -76,7 +76,7 @@ export async function swapPolicies(
     switchSlot(state, { ...compiled, dnsPorts: host.dnsPorts() });
   } catch (thrown) {
     abandonSubjects(context, subjects);
-    host.shaper.apply(before.subjects, host.shapedIfindexes);
+    host.shaper.apply(before.subjects, host.shapedIfindexes, before.placed);
     throw thrown;
   }
   return after;

@@ -3,6 +3,9 @@ import type { Trusted } from '../datapath/host-facts.ts';
 import type { Resolver } from '../dns/resolver.ts';
 import { dnsPorts, formatResolver, MAX_DNS_PORTS } from './resolvers.ts';
 
+/** Of a resolver on a container's loopback: Docker rewrites its port. */
+export const ANY_PORT = 0;
+
 /**
  * Which resolvers each policy trusts. The host's follow its files. Those of other subjects stay what they were at the
  * start, for a subject may be able to write these files; the owner changes them with a reload.
@@ -34,7 +37,8 @@ export class Trust {
     for (const resolver of resolvers) {
       const before = this.of(policyId);
       if (before.some((each) => formatResolver(each) === formatResolver(resolver))) continue;
-      const isRoom = new Set([...this.ports, resolver.port]).size <= MAX_DNS_PORTS;
+      const isRoom =
+        resolver.port === ANY_PORT || new Set([...this.ports, resolver.port]).size <= MAX_DNS_PORTS;
       if (isRoom) this.#own.set(policyId, [...(this.#own.get(policyId) ?? []), resolver]);
       else leftOut.push(resolver);
     }
@@ -50,8 +54,9 @@ export class Trust {
     return new Map(policyIds.map((policyId) => [policyId, this.of(policyId)]));
   }
 
-  /** All ports, each once. */
+  /** All ports, each once. Any port, which is 0, is none of them. */
   get ports(): number[] {
-    return dnsPorts([...this.#host, ...this.#others, ...[...this.#own.values()].flat()]);
+    const all = dnsPorts([...this.#host, ...this.#others, ...[...this.#own.values()].flat()]);
+    return all.filter((port) => port !== ANY_PORT);
   }
 }

@@ -55,7 +55,7 @@ export function combinePolicies(line: CommandLinePolicy, parts: readonly PolicyP
       continue;
     }
     const policy = combineOne(line, subject, [...rules, ...own.flatMap((part) => part.rules)], own, remarks);
-    const shaping = line.shaping ?? own.find((part) => part.shaping)?.shaping;
+    const shaping = line.shaping ?? shapingOf(own, text, remarks);
     policies.push({ subject, policy, ...(shaping && { shaping }) });
   }
   return { policies, unrestricted, remarks };
@@ -80,6 +80,19 @@ function combineOne(
       line.allowPrivateAnswers || parts.some(({ allowPrivateAnswers }) => allowPrivateAnswers === true),
     inbound: line.inbound ?? inboundOf(parts) ?? (subject.kind === 'host' ? 'all' : []),
   };
+}
+
+/* Rates do not add up: the first counts. */
+function shapingOf(parts: readonly PolicyPart[], subject: string, remarks: string[]): Shaping | undefined {
+  const [first, ...others] = parts.filter(({ shaping }) => shaping);
+  for (const { name, shaping } of others) {
+    const isSame =
+      shaping?.rateBitsPerSecond === first?.shaping?.rateBitsPerSecond &&
+      shaping?.ceilBitsPerSecond === first?.shaping?.ceilBitsPerSecond;
+    if (!isSame)
+      remarks.push(`${subject}: "${name}" says another shaping than "${first?.name}", which counts`);
+  }
+  return first?.shaping;
 }
 
 /* Ports of all that name any, together. */

@@ -54,7 +54,7 @@ function readSubject(value: Value): Subject | undefined {
 function readShaping(value: Value | undefined): Shaping | undefined {
   const map = value?.map('a map with "rate" and "ceil" is legal');
   if (!map) return undefined;
-  const rate = map.require('rate', 'such as 10mbit')?.parse((text) => parseRate(text, 'rate'));
+  const rate = map.require('rate', 'one such as 10mbit is legal')?.parse((text) => parseRate(text, 'rate'));
   const ceil = map.get('ceil')?.parse((text) => parseRate(text, 'ceil'));
   map.end();
   if (rate === undefined) return undefined;

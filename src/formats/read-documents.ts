@@ -1,7 +1,7 @@
 import { Composer, type Document, Lexer, LineCounter, Parser } from 'yaml';
 import { Anchors } from './anchors.ts';
 import type { Problems } from './problem.ts';
-import { repeatedKeys } from './repeated-keys.ts';
+import { keyText, repeatedKeys } from './repeated-keys.ts';
 import { Value } from './value.ts';
 
 /** Maps and lists within each other. */
@@ -64,7 +64,7 @@ export async function readDocuments(
     for (const key of repeatedKeys(document))
       problems.error(
         placeOf(key.range?.[0] ?? 0),
-        `the key "${key.value}" stands twice in a map: once is legal`,
+        `the key "${keyText(key)}" stands twice in a map: once is legal`,
       );
     const source = { file, document, lines, problems, anchors: new Anchors(document) };
     const value = new Value(source, document.contents, '');

@@ -55,7 +55,7 @@ export async function readPolicies(
   const { errors, uncounted, warnings } = problems;
   if (errors.length > 0) {
     const more = uncounted > 0 ? [`and ${uncounted} errors more`] : [];
-    throw new PolicyFileError([...inOrder(errors).map(formatProblem), ...more]);
+    throw new PolicyFileError([...new Set(inOrder(errors).map(formatProblem)), ...more]);
   }
   return { parts, remarks: warnings.map(formatProblem) };
 }

@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { anyQuoted } from '../wording.ts';
 import type { Anchors } from './anchors.ts';
 import type { Place, Problems } from './problem.ts';
+import { keyText } from './repeated-keys.ts';
 
 /** What a value of a policy file needs to know of the file. */
 export interface Source {
@@ -183,7 +184,7 @@ export class MapValue {
     for (const pair of pairs) {
       const keyNode = toNode(pair.key);
       const key = new Value(source, keyNode, value.path);
-      const name = isScalar(keyNode) ? String(keyNode.value) : undefined;
+      const name = isScalar(keyNode) ? keyText(keyNode) : undefined;
       if (name === undefined) {
         key.error('has a key that is not text');
         continue;

@@ -23,6 +23,31 @@ export function dump(what: string, protocol: number, messageType: number, payloa
   throw new SystemError(`list ${what}, which kept changing`, 'EINTR');
 }
 
+/**
+ * Asks the kernel for one object in the network namespace of this thread, `undefined` when it has none; `operation` says
+ * in errors what was tried. Throws SystemError.
+ */
+export function ask(
+  operation: string,
+  protocol: number,
+  messageType: number,
+  payload: Buffer,
+): Message | undefined {
+  let answer: Message | undefined;
+  requestNetlink(protocol, encodeMessage(messageType, NLM_F_REQUEST, payload), (datagram) => {
+    const [first] = decodeMessages(datagram);
+    if (!first) return false;
+    if (first.messageType === NLMSG_ERROR) {
+      const code = getSystemErrorName(first.payload.readInt32LE(0));
+      if (code !== 'ENOENT') throw new SystemError(operation, code);
+    } else {
+      answer = first;
+    }
+    return true;
+  });
+  return answer;
+}
+
 function request(what: string, protocol: number, messageType: number, payload: Buffer): Message[] {
   const answer: Message[] = [];
   const message = encodeMessage(messageType, NLM_F_REQUEST | NLM_F_DUMP, payload);

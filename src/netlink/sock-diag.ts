@@ -1,7 +1,7 @@
 import { SystemError } from '../errors.ts';
 import { decodeAddress } from './attributes.ts';
 import { change } from './change.ts';
-import { dump } from './dump.ts';
+import { ask, dump } from './dump.ts';
 
 /** A socket of the kernel's list. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; zero when there is none. */
 export interface DiagSocket {
@@ -26,8 +26,13 @@ const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
 const SOCK_DESTROY = 21;
 const REQUEST_BYTES = 56;
+/** In struct inet_diag_req_v2, and in struct inet_diag_msg. */
+const COOKIE_OFFSET = 48;
+const MESSAGE_COOKIE_OFFSET = 44;
 const MESSAGE_BYTES = 72;
 const ALL_STATES = 0xffffffff;
+/** ESTALE: the cookie is another's by now. */
+const GONE = new Set(['ENOENT', 'ESTALE', 'EOPNOTSUPP', 'EINVAL']);
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 const AF_INET = 2;
@@ -65,15 +70,29 @@ export function destroyTcpSocket({ local, localPort, remote, remotePort }: Conne
   request.writeUInt16BE(remotePort, 10);
   request.set(isIpv4 ? local.subarray(12) : local, 12);
   request.set(isIpv4 ? remote.subarray(12) : remote, 28);
-  request.fill(0xff, 48, 56); // INET_DIAG_NOCOOKIE
+  const cookie = cookieOfConnection(request);
+  if (!cookie) return false;
+  request.set(cookie, COOKIE_OFFSET);
   try {
     change('end a TCP connection', NETLINK_SOCK_DIAG, SOCK_DESTROY, 0, request);
     return true;
   } catch (thrown) {
-    if (thrown instanceof SystemError && ['ENOENT', 'EOPNOTSUPP', 'EINVAL'].includes(thrown.code))
-      return false;
+    if (thrown instanceof SystemError && GONE.has(thrown.code)) return false;
     throw thrown;
   }
+}
+
+/*
+ * Where there is no such connection the kernel finds the server of the port, and would end that: so it is asked what it
+ * finds, and ends that very socket, by its cookie.
+ */
+function cookieOfConnection(request: Buffer): Buffer | undefined {
+  const question = Buffer.from(request);
+  question.fill(0xff, COOKIE_OFFSET, COOKIE_OFFSET + 8); // INET_DIAG_NOCOOKIE
+  const found = ask('find a TCP connection', NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, question);
+  const socket = found && decodeDiagSocket(found.payload);
+  if (!found || !socket || socket.state === TcpState.listen) return undefined;
+  return found.payload.subarray(MESSAGE_COOKIE_OFFSET, MESSAGE_COOKIE_OFFSET + 8);
 }
 
 function isMapped(addr16: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import { describeRule } from './describe.ts';
 import type { Policy } from './policy.ts';
-import { matchesPort } from './port.ts';
+import { matchesPort, sampleOf } from './port.ts';
 import { formatAddress } from './prefix.ts';
 import { letsPass, portsInForce, type Rule } from './rule.ts';
 import { portText, type Target } from './target.ts';
@@ -21,11 +21,15 @@ export interface Decision {
  */
 export function decide(policy: Policy, target: Target): Decision {
   const speaking = policy.rules.filter((rule) => speaksOf(rule, target));
-  const open = speaking.filter((rule) => hasPort(policy, rule, target));
   const considered = rank(speaking).map((rule) => {
-    const isOpen = open.includes(rule);
-    return `${describeRule(rule)} (${rule.source}): ${isOpen ? 'applies' : `not ${portText(target)}`}`;
+    const says = hasPort(policy, rule, target) ? 'applies' : `not ${portText(target)}`;
+    return `${describeRule(rule)} (${rule.source}): ${says}`;
   });
+  const ranges = speaking.flatMap((rule) => portsInForce(rule, policy.dns));
+  const ports = target.port === undefined ? sampleOf(ranges, target.l4Proto) : [];
+  const passing = ports.find((port) => passes(policy, speaking, { ...target, port }));
+  const asked = { ...target, ...(passing !== undefined && { port: passing }) };
+  const open = speaking.filter((rule) => hasPort(policy, rule, asked));
   const answer = (verdict: Decision['verdict'], because: string): Decision => {
     if (verdict === 'deny' && policy.audit)
       return { verdict: 'allow', because: `audit lets all pass; else: ${because}`, considered };
@@ -41,6 +45,11 @@ export function decide(policy: Policy, target: Target): Decision {
   if (listing)
     return answer('deny', `${listing.source} lists ${hostText(target)}, but not ${portText(target)}`);
   return answer('deny', noRule(policy, target));
+}
+
+function passes(policy: Policy, speaking: readonly Rule[], target: Target): boolean {
+  const open = speaking.filter((rule) => hasPort(policy, rule, target));
+  return open.some(letsPass) && !open.some(({ action }) => action === 'deny');
 }
 
 function noRule(policy: Policy, target: Target): string {

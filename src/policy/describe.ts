@@ -22,18 +22,22 @@ export function describeRule(rule: Rule): string {
 
 /** What else was set, a sentence each; `status` shows them, too. */
 export function describeSettings(policy: Policy): string[] {
-  const { inbound } = policy;
-  const allowed = policy.rules
-    .filter(({ action }) => action === 'allow')
-    .map(({ ports }) => describePorts(ports));
-  const [ports = ''] = allowed;
+  return [...describeCommonPorts(policy.rules), ...describeChoices(policy)];
+}
+
+/** Of that, what does not follow from the rules. */
+export function describeChoices({ allowPrivateAnswers, inbound }: Policy): string[] {
   return [
-    ...(ports !== '' && allowed.every((each) => each === ports)
-      ? [`rules allow only what goes${ports}`]
-      : []),
-    ...(policy.allowPrivateAnswers ? ['answers may point to private and other inward addresses'] : []),
+    ...(allowPrivateAnswers ? ['answers may point to private and other inward addresses'] : []),
     ...describeInbound(inbound),
   ];
+}
+
+function describeCommonPorts(rules: readonly Rule[]): string[] {
+  const allowed = rules.filter(({ action }) => action === 'allow');
+  const ports = describePorts(allowed[0]?.ports ?? []);
+  const isCommon = ports !== '' && allowed.every((each) => describePorts(each.ports) === ports);
+  return isCommon ? [`rules allow only what goes${ports}`] : [];
 }
 
 function describeInbound(inbound: Policy['inbound']): string[] {

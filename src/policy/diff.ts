@@ -1,4 +1,4 @@
-import { describeRule, describeSettings, describeShaping } from './describe.ts';
+import { describeChoices, describeRule, describeShaping } from './describe.ts';
 import type { SubjectPolicy } from './policy.ts';
 import { canonicalRule, type Rule } from './rule.ts';
 import { subjectText } from './subject.ts';
@@ -22,12 +22,12 @@ export async function diffPolicies(
     const where = subject === 'host' ? '' : `${subject}: `;
     const [was, is] = [old.get(subject), fresh.get(subject)];
     const settings = { was: settingsOf(was), is: settingsOf(is) };
-    const rules = { was: await rulesOf(was, giveTurn), is: await rulesOf(is, giveTurn) };
+    const [gone, come] = await changedRules(was?.policy.rules ?? [], is?.policy.rules ?? [], giveTurn);
     changes.push(
-      only(settings.was, settings.is).map((text) => `- ${where}${text}`),
-      missing(rules.was, rules.is).map((text) => `- ${where}${text}`),
-      only(settings.is, settings.was).map((text) => `+ ${where}${text}`),
-      missing(rules.is, rules.was).map((text) => `+ ${where}${text}`),
+      settings.was.filter((text) => !settings.is.includes(text)).map((text) => `- ${where}${text}`),
+      gone.map((text) => `- ${where}${text}`),
+      settings.is.filter((text) => !settings.was.includes(text)).map((text) => `+ ${where}${text}`),
+      come.map((text) => `+ ${where}${text}`),
     );
   }
   return changes.flat();
@@ -43,30 +43,51 @@ function settingsOf(each: SubjectPolicy | undefined): string[] {
   return [
     `dns ${policy.dns}`,
     ...(policy.audit ? ['audit: nothing is dropped'] : []),
-    ...describeSettings(policy),
+    ...describeChoices(policy),
     ...(shaping ? [describeShaping(shaping)] : []),
   ];
 }
 
-/* By what has to be the same for a rule not to change: also by its name, for that is what events say. */
-async function rulesOf(
-  each: SubjectPolicy | undefined,
+/*
+ * What stands at the same place, counted from the beginning or from the end, is not looked at again: most edits leave
+ * most rules where they are, and there may be a hundred thousand.
+ */
+async function changedRules(
+  before: readonly Rule[],
+  after: readonly Rule[],
   giveTurn: () => Promise<void>,
-): Promise<Map<string, Rule>> {
-  const rules = new Map<string, Rule>();
-  for (const rule of each?.policy.rules ?? []) {
-    rules.set(`${canonicalRule(rule)} ${rule.source}`, rule);
-    if (rules.size % TURN === 0) await giveTurn();
+): Promise<[gone: string[], come: string[]]> {
+  const was = new Map<string, Rule>();
+  const is = new Map<string, Rule>();
+  const shift = after.length - before.length;
+  for (let at = 0; at < Math.max(before.length, after.length); at++) {
+    const [old, fresh] = [before[at], after[at]];
+    if (old && !isSame(old, fresh) && !isSame(old, after[at + shift])) was.set(keyOf(old), old);
+    if (fresh && !isSame(fresh, old) && !isSame(fresh, before[at - shift])) is.set(keyOf(fresh), fresh);
+    if (at % TURN === 0) await giveTurn();
   }
-  return rules;
+  return [await only(was, is, giveTurn), await only(is, was, giveTurn)];
 }
 
-function only(these: readonly string[], not: readonly string[]): string[] {
-  return these.filter((text) => !not.includes(text));
+async function only(
+  these: ReadonlyMap<string, Rule>,
+  not: ReadonlyMap<string, Rule>,
+  giveTurn: () => Promise<void>,
+): Promise<string[]> {
+  const lines: string[] = [];
+  let seen = 0;
+  for (const [key, rule] of these) {
+    if (!not.has(key)) lines.push(`${describeRule(rule)} (${rule.source})`);
+    if (++seen % TURN === 0) await giveTurn();
+  }
+  return lines;
 }
 
-function missing(from: ReadonlyMap<string, Rule>, there: ReadonlyMap<string, Rule>): string[] {
-  return [...from]
-    .filter(([key]) => !there.has(key))
-    .map(([, rule]) => `${describeRule(rule)} (${rule.source})`);
+/* By what has to be the same for a rule not to change: also by its name, for that is what events say. */
+function isSame(rule: Rule, other: Rule | undefined): boolean {
+  return other?.source === rule.source && canonicalRule(rule) === canonicalRule(other);
+}
+
+function keyOf(rule: Rule): string {
+  return `${canonicalRule(rule)} ${rule.source}`;
 }

@@ -29,7 +29,7 @@ export function parseName(text: string): string {
 export function parseSuffix(text: string): NameMatch {
   if (text.includes('*')) {
     throw new UsageError(
-      `suffix "${text}" has a "*", legal in -name only: a suffix such as .example.com means every name under example.com`,
+      `suffix "${text}" has a "*", legal in -name and "names" only: a suffix such as .example.com means every name under example.com`,
     );
   }
   const body = withoutFinalDot(text);
@@ -60,7 +60,7 @@ export function parsePattern(text: string): NameMatch {
   }
   if (body.length > 1 && DOTS.test(body.charAt(0))) {
     throw new UsageError(
-      `name "${text}" begins with a dot, legal in -cn only: for all names under one write **${body}`,
+      `name "${text}" begins with a dot, legal in -cn and "suffixes" only: for all names under one write **${body}`,
     );
   }
   if (!body.includes('*')) return { kind: 'exact', name: parseName(text) };
@@ -130,7 +130,7 @@ function parseLabels(noun: string, text: string, body: string, isPattern: boolea
   if (body.trim() === '')
     throw new UsageError(`${noun} "${text}" is empty: a name such as example.com is legal`);
   if (isAddress(body)) {
-    throw new UsageError(`${noun} "${text}" is an address: -cidr and -deny-cidr take addresses`);
+    throw new UsageError(`${noun} "${text}" is an address: -cidr, -deny-cidr and "cidrs" take addresses`);
   }
   const labels = body.split(DOTS).map((label) => {
     if (label === '') throw new UsageError(`${noun} "${text}" has an empty label: ${LEGAL}`);

@@ -106,6 +106,14 @@ export const NO_DNS_PORTS: readonly PortRange[] = [
   { l4Proto: ANY, low: 854, high: MAX_PORT },
 ];
 
+/** Ports, one at least of each stretch in which no range begins or ends: there every port fares alike. */
+export function sampleOf(ranges: readonly PortRange[], l4Proto: number): number[] {
+  const isTyped = l4Proto === ICMP || l4Proto === ICMPV6;
+  const most = isTyped ? MAX_TYPE : MAX_PORT;
+  const edges = [isTyped ? 0 : 1, ...ranges.flatMap(({ low, high }) => [low, high + 1])];
+  return [...new Set(edges)].filter((port) => port <= most);
+}
+
 /** Whether ranges hold a port of a protocol, for ICMP a type. The empty list holds everything. */
 export function matchesPort(ranges: readonly PortRange[], l4Proto: number, port: number): boolean {
   if (ranges.length === 0) return true;

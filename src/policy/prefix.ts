@@ -55,20 +55,24 @@ export function isAddress(text: string): boolean {
 
 /** The text of a 16-byte address (RFC 5952); of ::ffff:a.b.c.d the IPv4 address. */
 export function formatAddress(addr16: Uint8Array): string {
-  if (isMapped(addr16)) return addr16.subarray(12).join('.');
+  if (isMapped(addr16)) return `${addr16[12]}.${addr16[13]}.${addr16[14]}.${addr16[15]}`;
   return new ipaddr.IPv6([...addr16]).toRFC5952String();
 }
 
 /** Whether an address lies in a prefix of its own family: ::/0 holds no IPv4 address. */
 export function contains(prefix: Prefix, addr16: Uint8Array): boolean {
   if ((prefix.family === 4) !== isMapped(addr16)) return false;
-  const masked = mask(addr16, prefix.bits);
-  return prefix.bytes.every((byte, index) => byte === masked[index]);
+  const whole = prefix.bits >> 3;
+  for (let index = 0; index < whole; index += 1) if (prefix.bytes[index] !== addr16[index]) return false;
+  const rest = prefix.bits & 7;
+  return rest === 0 || (((prefix.bytes[whole] ?? 0) ^ (addr16[whole] ?? 0)) & (0xff << (8 - rest))) === 0;
 }
 
 /** Whether 16 bytes are an IPv4 address, ::ffff:a.b.c.d. */
 export function isMapped(addr16: Uint8Array): boolean {
-  return addr16[10] === 0xff && addr16[11] === 0xff && addr16.subarray(0, 10).every((byte) => byte === 0);
+  if (addr16[10] !== 0xff || addr16[11] !== 0xff) return false;
+  for (let index = 0; index < 10; index += 1) if (addr16[index] !== 0) return false;
+  return true;
 }
 
 /**
@@ -76,9 +80,7 @@ export function isMapped(addr16: Uint8Array): boolean {
  * reads ::a.b.c.d as ::ffff:a.b.c.d; so it gets no dotted tail of an IPv6 address.
  */
 function readAddress(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
-    return Uint8Array.from(ipaddr.IPv4.parse(text).toIPv4MappedAddress().toByteArray());
-  }
+  if (!text.includes(':')) return readIpv4(text);
   if (!/^[0-9a-f:.]*:[0-9a-f:.]*$/iu.test(text) || /[0-9a-f]{5}/iu.test(text)) return undefined;
   const tailStart = text.lastIndexOf(':') + 1;
   const tail = text.slice(tailStart);
@@ -99,8 +101,22 @@ function parseLength(text: string, length: string, width: number): number {
 }
 
 function mask(addr16: Uint8Array, bits: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(addr16, (byte, index) => {
-    const kept = Math.min(Math.max(bits - index * 8, 0), 8);
-    return byte & (0xff << (8 - kept));
-  });
+  const masked = Uint8Array.from(addr16);
+  const whole = bits >> 3;
+  if (bits & 7) masked[whole] = (masked[whole] ?? 0) & (0xff << (8 - (bits & 7)));
+  return masked.fill(0, bits & 7 ? whole + 1 : whole);
+}
+
+/* By hand, for a policy may have a hundred thousand: four decimal numbers below 256 without leading zeros. */
+function readIpv4(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const [, ...parts] =
+    /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/u.exec(text) ?? [];
+  const bytes = new Uint8Array(16);
+  bytes[10] = 0xff;
+  bytes[11] = 0xff;
+  for (const [index, part] of parts.entries()) {
+    if (Number(part) > 255) return undefined;
+    bytes[12 + index] = Number(part);
+  }
+  return parts.length === 4 ? bytes : undefined;
 }

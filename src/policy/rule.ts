@@ -45,8 +45,19 @@ export function portsInForce(rule: Rule, dns: DnsMode): readonly PortRange[] {
 
 /** A text that is the same for rules that say the same, whoever wrote them; rule ids are kept by it. */
 export function canonicalRule(rule: Rule): string {
-  const ports = mergePorts(rule.ports).map(({ l4Proto, low, high }) => `${l4Proto}/${low}-${high}`);
-  return `${rule.action} ${rule.who.kind} ${whoText(rule.who)} ${ports.join(',') || 'any'}`;
+  return `${rule.action} ${rule.who.kind} ${whoText(rule.who)} ${portsText(rule.ports)}`;
+}
+
+/* Rules that are written together have one list of ports, and there may be a hundred thousand of them. */
+const PORT_TEXTS = new WeakMap<readonly PortRange[], string>();
+
+function portsText(ports: readonly PortRange[]): string {
+  const known = PORT_TEXTS.get(ports);
+  if (known !== undefined) return known;
+  const texts = mergePorts(ports).map(({ l4Proto, low, high }) => `${l4Proto}/${low}-${high}`);
+  const text = texts.join(',') || 'any';
+  PORT_TEXTS.set(ports, text);
+  return text;
 }
 
 /** The rule of a canonical text, with the source that goes with it. Throws UsageError for any other text. */

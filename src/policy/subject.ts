@@ -18,6 +18,13 @@ export type Subject =
 /** A subject that speaks of containers, which come and go. */
 export type ContainerSubject = Subject & { readonly kind: 'container' | 'label' };
 
+/** A subject that names a cgroup. */
+export type CgroupSubject = Subject & { readonly kind: 'cgroup' | 'unit' | 'pid' };
+
+export function isCgroupSubject(subject: Subject): subject is CgroupSubject {
+  return subject.kind === 'cgroup' || subject.kind === 'unit' || subject.kind === 'pid';
+}
+
 export function isContainerSubject(subject: Subject): subject is ContainerSubject {
   return subject.kind === 'container' || subject.kind === 'label';
 }

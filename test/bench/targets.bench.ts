@@ -10,6 +10,7 @@ import { measureLoading } from './load-prefixes.ts';
 import { measurePaths } from './packet-paths.ts';
 import { Report } from './report.ts';
 import { measureRunning } from './running-cost.ts';
+import { measureSwap } from './swap.ts';
 
 const SECTIONS = {
   paths: measurePaths,
@@ -17,6 +18,7 @@ const SECTIONS = {
   first: measureFreshNames,
   running: measureRunning,
   loading: measureLoading,
+  swap: measureSwap,
 };
 
 const report = new Report();

@@ -30,6 +30,7 @@ describe('normaliseArgs takes', () => {
     [['-cn= a '], { values: { cn: [' a '] } }],
     [['-cn=-x'], { values: { cn: ['-x'] } }],
     [['-cn=--'], { values: { cn: ['--'] } }],
+    [['-cn', '-'], { values: { cn: ['-'] } }],
     [['-cn', '*'], { values: { cn: ['*'] } }],
     [['-cn=a\nb'], { values: { cn: ['a\nb'] } }],
     [['-instance=a,b'], { values: { instance: ['a,b'] } }],

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { FLAGS, parseOptions } from '../../src/cli/flags.ts';
+import { FLAGS } from '../../src/cli/flags.ts';
 import { normaliseArgs } from '../../src/cli/normalise.ts';
+import { parseOptions } from '../../src/cli/options.ts';
 import { findCheckout, findCli } from '../lab/checkout.ts';
 import { type RunResult, runCommand } from '../lab/command.ts';
 

@@ -185,7 +185,7 @@ describe('readClusterEgg refuses', () => {
     ],
     [
       EGRESS('commonNames: [§"*.a.test"]'),
-      'spec.egress.commonNames[0]: suffix "*.a.test" has a "*", legal in -name only: a suffix such as .example.com means every name under example.com',
+      'spec.egress.commonNames[0]: suffix "*.a.test" has a "*", legal in -name and "names" only: a suffix such as .example.com means every name under example.com',
     ],
     [EGRESS('cidrs: §{}'), 'spec.egress.cidrs is a map: a list of prefixes is legal'],
     [EGRESS('cidrs: [§10]'), 'spec.egress.cidrs[0] is 10: a prefix such as 192.0.2.0/24 is legal'],

@@ -95,7 +95,7 @@ describe('readExternalService refuses', () => {
     ],
     [
       service('{dnsName: §192.0.2.1, ports: [{port: 1}]}'),
-      'spec.dnsName: name "192.0.2.1" is an address: -cidr and -deny-cidr take addresses',
+      'spec.dnsName: name "192.0.2.1" is an address: -cidr, -deny-cidr and "cidrs" take addresses',
     ],
     [PORTS('§443'), 'spec.ports is 443: a list of ports is legal'],
     [PORTS('[§443]'), 'spec.ports[0] is 443: a map with "port" and "protocol" is legal'],

@@ -70,28 +70,40 @@ const FREE = ['open', 'open', 'known', 'open', 'open'];
 
 let made = 0;
 
+interface RunSpec {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly mounts?: readonly string[];
+  /** The script begins when this enforcer has said that its policy is in force; absent: at once. */
+  readonly judgedBy?: Process;
+}
+
 /** Runs a container whose output is kept, and gives the last words of its lines once `lines` are there. */
 async function run(
   id: string,
   script: string,
   lines: number,
-  labels: Readonly<Record<string, string>> = {},
+  { labels = {}, mounts = [], judgedBy }: RunSpec = {},
 ): Promise<{ result: () => Promise<string[]>; out: string }> {
   made += 1;
+  const mark = judgedBy?.mark();
+  const gate = judgedBy ? 'until [ -e /out/begin ]; do sleep 0.02; done; ' : '';
   const out = join(daemon.directory, `out${made}`);
   mkdirSync(out);
   await daemon.run({
     namespace,
     id,
     labels,
-    command: ['sh', '-c', `exec >/out/result 2>&1; ${script}`],
+    command: ['sh', '-c', `exec >/out/result 2>&1; ${gate}${script}`],
     options: [
       '--with-ns',
       `network:${host.path}`,
       '--mount',
       `type=bind,src=${out},dst=/out,options=rbind:rw`,
+      ...mounts.flatMap((mount) => ['--mount', mount]),
     ],
   });
+  await judgedBy?.waitForLine(new RegExp(`container "${id}": .* in force`, 'u'), LIMIT_MS, mark);
+  writeFileSync(join(out, 'begin'), '');
   const read = () => (existsSync(join(out, 'result')) ? readFileSync(join(out, 'result'), 'utf8') : '');
   const words = () => read().split('\n').filter(Boolean);
   const result = async () => {
@@ -103,28 +115,75 @@ async function run(
 
 describe('a container', () => {
   for (const where of ['same netns', 'other netns'] as const) {
-    test(`named by -container, enforcer in the ${where}: controlled from its first packet, others are not`, async (context) => {
+    test(`named by -container, enforcer in the ${where}: controlled, each time it runs; others are not`, async (context) => {
       const { process } = await start(context, where, '-container=mine', `-name=${ALLOWED}`);
-      const mine = await run('mine', `${PROBE}; sleep 600`, 5);
+      const mine = await run('mine', `${PROBE}; sleep 600`, 5, { judgedBy: process });
       const other = await run('other', PROBE, 5);
       assert.deepEqual(await mine.result(), CONTROLLED);
       assert.deepEqual(await other.result(), FREE);
-      await process.waitForLine(
-        /container "mine": container:mine in force, before its first packet/,
-        LIMIT_MS,
-      );
       daemon.end(namespace, 'mine');
       daemon.end(namespace, 'other');
-      const again = await run('mine', `${PROBE}; sleep 600`, 5);
+      const again = await run('mine', `${PROBE}; sleep 600`, 5, { judgedBy: process });
       // What the first one of that name had learned is still leased to its policy.
       assert.deepEqual(await again.result(), ['open', ...CONTROLLED.slice(1)]);
       daemon.end(namespace, 'mine');
     });
   }
 
+  test('is judged from its first packet on where that is said', async (context) => {
+    const { process } = await start(context, 'same netns', '-label=role=first', '-cidr=192.0.2.0/24');
+    let held = 0;
+    for (let round = 0; round < 10; round++) {
+      const id = `first${round}`;
+      const { result } = await run(id, `${tryTo(BLOCKED)}; sleep 600`, 1, { labels: { role: 'first' } });
+      const [came] = await result();
+      const { text } = await process.waitForLine(new RegExp(`container "${id}": .* in force`, 'u'), LIMIT_MS);
+      if (text.includes('before its first packet')) {
+        held += 1;
+        assert.equal(came, 'closed', text);
+      } else {
+        assert.match(text, /late: it could not be held before its start/u);
+      }
+      daemon.end(namespace, id);
+    }
+    assert.ok(held > 0, 'none of 10 was held');
+  });
+
+  test('learns from a resolver on its own loopback whose port is rewritten, as Docker has it', async (context) => {
+    const dns = host.spawn('dnsmasq', [
+      ...['--no-daemon', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--bind-interfaces'],
+      ...['--port=5353', '--listen-address=127.0.0.11', `--server=${RESOLVER}`],
+    ]);
+    context.after(() => dns.stop());
+    await until(() => host.listens('udp', 5353), { limitMs: LIMIT_MS, what: 'the resolver on loopback' });
+    const table = `table ip docker {
+      chain out {
+        type nat hook output priority -100;
+        ip daddr 127.0.0.11 udp dport 53 dnat to 127.0.0.11:5353
+        ip daddr 127.0.0.11 tcp dport 53 dnat to 127.0.0.11:5353
+      }
+      chain post {
+        type nat hook postrouting priority 100;
+        ip saddr 127.0.0.11 udp sport 5353 snat to :53
+        ip saddr 127.0.0.11 tcp sport 5353 snat to :53
+      }
+    }`;
+    host.must('nft', [table]);
+    context.after(() => host.run('nft', ['delete', 'table', 'ip', 'docker']));
+    const resolvConf = join(daemon.directory, 'docker-resolv.conf');
+    writeFileSync(resolvConf, 'nameserver 127.0.0.11\n');
+    const { process } = await start(context, 'other netns', '-container=compose', `-name=${ALLOWED}`);
+    const ask = LOOK_UP.replace(RESOLVER, '127.0.0.11');
+    const script = [tryTo(ALLOWED_ADDRESS), ask, tryTo(ALLOWED_ADDRESS), tryTo(BLOCKED)].join(';');
+    const mounts = [`type=bind,src=${resolvConf},dst=/etc/resolv.conf,options=rbind:ro`];
+    const { result } = await run('compose', `${script}; sleep 600`, 4, { mounts, judgedBy: process });
+    assert.deepEqual(await result(), ['closed', 'known', 'open', 'closed']);
+    daemon.end(namespace, 'compose');
+  });
+
   test('that runs already is controlled from then on, which is said; by label too', async (context) => {
     const loop = `while :; do ${tryTo(BLOCKED)}; sleep 0.2; done`;
-    const { result, out } = await run('early', loop, 1, { app: 'shop' });
+    const { result, out } = await run('early', loop, 1, { labels: { app: 'shop' } });
     assert.equal((await result())[0], 'open');
     const { process } = await start(context, 'same netns', '-label=app=shop', `-name=${ALLOWED}`);
     await process.waitForLine(/container "early": label:app=shop in force, late: it ran before us/, LIMIT_MS);
@@ -145,16 +204,23 @@ describe('a container', () => {
 
   test('stays controlled after kill -9 and over a restart, which knows it again', async (context) => {
     const first = await start(context, 'same netns', '-container=kept', `-name=${ALLOWED}`);
-    const { result } = await run(
+    const { result, out } = await run(
       'kept',
       `${PROBE}; while [ ! -e /out/go ]; do sleep 0.1; done; ${PROBE}; sleep 600`,
       5,
+      { judgedBy: first.process },
     );
     assert.deepEqual(await result(), CONTROLLED);
     first.process.kill('SIGKILL');
     await first.process.exited;
     const status = await l7egg(host, 'status', `-instance=${first.instance}`);
     assert.equal(status.code, 0);
+    writeFileSync(join(out, 'go'), '');
+    await until(() => readFileSync(join(out, 'result'), 'utf8').split('\n').length > 10, {
+      limitMs: LIMIT_MS,
+      what: 'what it sees with no enforcer',
+    });
+    assert.deepEqual((await result()).slice(5), ['open', ...CONTROLLED.slice(1)]);
     assert.match(status.stdout, /subject container:kept\n(?:.*\n)*? {2}cgroup .*kept/u);
     const second = host.spawn(
       findCli(),
@@ -164,11 +230,28 @@ describe('a container', () => {
     await second.waitForLine(/^enforcing.*adopted/, LIMIT_MS);
     daemon.end(namespace, 'kept');
     await until(
-      async () => !(await l7egg(host, 'status', `-instance=${first.instance}`)).stdout.includes('cgroup  '),
+      async () => !(await l7egg(host, 'status', `-instance=${first.instance}`)).stdout.includes('/kept'),
       { limitMs: LIMIT_MS, what: 'the end of the container to be known' },
     );
     second.kill('SIGTERM');
     assert.deepEqual(await second.exited, { code: 0, signal: null });
+  });
+
+  test('with a network of its own is shaped there, by the rate of its policy, until the stop', async (context) => {
+    const queue = () => host.must('tc', ['qdisc', 'show', 'dev', 'eth0', 'root']).replace(/ refcnt.*/su, '');
+    const classes = () => host.must('tc', ['class', 'show', 'dev', 'eth0']);
+    const before = queue();
+    const flags = ['-container=shaped', '-cidr=0.0.0.0/0', '-rate=2mbit', '-eface=lo'];
+    const { process, instance } = await start(context, 'other netns', ...flags);
+    const { result } = await run('shaped', `${tryTo(BLOCKED)}; sleep 600`, 1, { judgedBy: process });
+    assert.deepEqual(await result(), ['open']);
+    assert.match(classes(), /class htb 17e9:1 .*rate 2Mbit/u, process.tail());
+    process.kill('SIGKILL');
+    await process.exited;
+    assert.match(classes(), /rate 2Mbit/u);
+    assert.equal((await l7egg(host, 'clean', `-instance=${instance}`)).code, 0);
+    assert.equal(queue(), before);
+    daemon.end(namespace, 'shaped');
   });
 
   test('each by its own policy of one file, beside one that nobody named', async (context) => {
@@ -186,10 +269,13 @@ describe('a container', () => {
         )
         .join('\n---\n'),
     );
-    await start(context, 'other netns', `-policy=${file}`);
+    const { process } = await start(context, 'other netns', `-policy=${file}`);
     const both = [tryTo(ALLOWED_ADDRESS), tryTo(BLOCKED)].join(';');
     const results: string[][] = [];
-    for (const id of ['a', 'b', 'c']) results.push(await (await run(id, `${both}; sleep 600`, 2)).result());
+    for (const id of ['a', 'b', 'c']) {
+      const spec = id === 'c' ? {} : { judgedBy: process };
+      results.push(await (await run(id, `${both}; sleep 600`, 2, spec)).result());
+    }
     assert.deepEqual(results, [
       ['open', 'closed'],
       ['closed', 'open'],

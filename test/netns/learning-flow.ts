@@ -47,12 +47,16 @@ export class EchoFlow implements Disposable {
 
 /**
  * Opens a flow to `target`, a socat address such as `TCP4:198.51.100.7:7`; resolves once socat has connected.
- * Rejects with what socat wrote when it can't.
+ * Rejects with what socat wrote when it can't. `place`: a cgroup in the namespace.
  */
-export async function openEchoFlow(namespace: Namespace, target: string): Promise<EchoFlow> {
+export async function openEchoFlow(
+  namespace: Namespace,
+  target: string,
+  place: Pick<Namespace, 'spawn'> = namespace,
+): Promise<EchoFlow> {
   opened += 1;
   const path = join(namespace.directory, `flow-${opened}`);
-  const socat = namespace.spawn('socat', ['-d', '-d', `UNIX-LISTEN:${path}`, target]);
+  const socat = place.spawn('socat', ['-d', '-d', `UNIX-LISTEN:${path}`, target]);
   await socat.waitForLine(/listening on/, LIMIT_MS);
   const flow = new EchoFlow(connect({ path }));
   await socat.waitForLine(/starting data transfer/, LIMIT_MS);

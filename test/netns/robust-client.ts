@@ -83,7 +83,7 @@ async function tryFreshNames(): Promise<void> {
 async function tryBlocked(): Promise<void> {
   while (!isEnding) {
     const how = await connectOnce(traffic.blocked, 80);
-    if (how === 'ECONNREFUSED') report.blocked += 1;
+    if (how === (traffic.refusal ?? 'ECONNREFUSED')) report.blocked += 1;
     else fail(`${traffic.blocked}: ${how}`);
     await pause(PACE_MS);
   }

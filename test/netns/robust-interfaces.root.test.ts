@@ -93,7 +93,7 @@ test('an interface that is renamed stays enforced, under each of its names', asy
 
 test('an absent interface with -wait: attached when it comes', async (context) => {
   const enforcer = await startFor(context, host, [...FLAGS, '-wait']);
-  assert.match(enforcer.remarks().join('\n'), /^enforcing on no interface yet.*waiting for eth9/mu);
+  assert.match(enforcer.remarks().join('\n'), /^enforcing on nothing yet.*waiting for eth9/mu);
   assert.equal((await l7egg(host, 'status', `-instance=${enforcer.instance}`)).code, 3);
   await addAndWait(enforcer);
   await assertEnforced(enforcer, 'after it came');

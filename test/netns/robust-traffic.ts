@@ -6,6 +6,8 @@ export interface Traffic {
   readonly suffix: string;
   readonly names: number;
   readonly blocked: string;
+  /** What a blocked connect fails with; default ECONNREFUSED. */
+  readonly refusal?: string;
   /** Allowed, with a TCP echo on port 7. */
   readonly echo: string;
 }

@@ -65,6 +65,31 @@ describe('calls of a subject', () => {
     assert.equal(await lab.came(lab.a, 'ping6', NO.v6), 'ok', 'after');
   });
 
+  test('a UDP socket that has sent to an allowed address is judged anew elsewhere', async (context) => {
+    const enforcer = await lab.judge(context, [lab.a], [...ALLOW, '-cidr=198.51.100.2,2001:db8:2::2']);
+    for (const [attempt, family, other] of [
+      ['aside4', 'v4', '198.51.100.2'],
+      ['aside6', 'v6', '2001:db8:2::2'],
+      ['moved4', 'v4', '198.51.100.2'],
+      ['moved6', 'v6', '2001:db8:2::2'],
+    ] as const) {
+      // A connected socket hears its peer only.
+      const heard = attempt.startsWith('aside') ? 'silence' : 'ok';
+      assert.equal(await lab.came(lab.a, attempt, OK[family], '7', other), heard, attempt);
+      assert.equal(await lab.came(lab.a, attempt, OK[family], '7', NO[family]), 'EPERM', attempt);
+    }
+    await enforcer.stop();
+    assert.equal(await lab.came(lab.a, 'moved4', OK.v4, '7', NO.v4), 'ok', 'after');
+  });
+
+  test('a packet with headers of its own is judged by them', async (context) => {
+    const forge = (to: string) => lab.came(lab.a, 'forge', '192.0.2.2', '40000', to, '7');
+    const enforcer = await lab.judge(context, [lab.a], ALLOW);
+    assert.deepEqual([await forge(OK.v4), await forge(NO.v4)], ['ok', 'EPERM']);
+    await enforcer.stop();
+    assert.equal(await forge(NO.v4), 'ok', 'after');
+  });
+
   test('a rule that names ports and types of ICMP is kept to', async (context) => {
     await lab.judge(context, [lab.a], [...ALLOW, '-port=443/tcp,7/udp,icmp']);
     const came = (...words: string[]) => lab.came(lab.a, ...words);

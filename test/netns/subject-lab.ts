@@ -21,7 +21,7 @@ import type { DnsRecord } from '../lab/records.ts';
 import { startUnbound } from '../lab/resolvers.ts';
 import { startTcpEcho, startUdpEcho, startWeb } from '../lab/servers.ts';
 import { createLab, type Lab, RESOLVERS } from '../lab/topology.ts';
-import { type EnforcerOptions, type RunningEnforcer, startEnforcer } from './enforcer.ts';
+import { type EnforcerOptions, type LoggedEvent, type RunningEnforcer, startEnforcer } from './enforcer.ts';
 import { distinctRecords } from './learning-lab.ts';
 import { l7egg, newInstance } from './robust-lab.ts';
 
@@ -35,6 +35,8 @@ export interface Attempt {
   readonly ms: number;
 }
 
+/** An address that no test allows. */
+const NOWHERE = '203.0.113.254';
 /** How long an attempt takes to find that nobody answers. */
 const PROBE_LIMIT_MS = 5_000;
 
@@ -45,6 +47,7 @@ export class SubjectLab implements Disposable {
   readonly a: Cgroup;
   readonly b: Cgroup;
   readonly probe: string;
+  #asked = 0;
 
   constructor(lab: Lab) {
     this.lab = lab;
@@ -92,6 +95,17 @@ export class SubjectLab implements Disposable {
         return readAttempt(held.lines.at(-1)?.text ?? '');
       },
     };
+  }
+
+  /**
+   * The refusals told so far. What `place`, of a subject, is refused last is told last: so none is still on its way.
+   */
+  async refusals(enforcer: RunningEnforcer, place: Place): Promise<readonly LoggedEvent[]> {
+    this.#asked += 1;
+    const isLast = ({ dst, dport }: LoggedEvent) => dst === NOWHERE && dport === this.#asked;
+    await this.attempt(place, 'tcp4', NOWHERE, `${this.#asked}`);
+    await enforcer.waitForEvent(isLast);
+    return enforcer.events().filter(({ verdict, dst }) => verdict === 'deny' && dst !== NOWHERE);
   }
 
   /** Starts an enforcer that judges `cgroups`, trusts the lab's resolver, and ends with the test. */

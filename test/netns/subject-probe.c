@@ -5,8 +5,10 @@
  *
  *   tcp4|tcp6|mptcp ADDRESS PORT         connect
  *   fastopen ADDRESS PORT                data with the SYN
- *   udp4|udp6 ADDRESS PORT               sendto, and wait for what comes back
+ *   udp4|udp6 ADDRESS PORT [HEX]         sendto, and wait for what comes back
  *   connected4|connected6 ADDRESS PORT   connect, send, and wait
+ *   aside4|aside6 ADDRESS PORT ELSEWHERE   connect to the one, sendto the other
+ *   moved4|moved6 ADDRESS PORT ELSEWHERE   connect to the one and send, then the same to the other
  *   ping4|ping6 ADDRESS                  an echo by a datagram socket
  *   raw4|raw6 ADDRESS                    an echo by a raw socket
  *   forge SOURCE PORT ADDRESS PORT       a UDP packet with headers of our own
@@ -101,9 +103,21 @@ static int try_connect(int fd, int family)
 	return call(fd, target_of(family, arguments[0], arguments[1]));
 }
 
+static size_t bytes_of(const char *hex, unsigned char *bytes, size_t room)
+{
+	size_t length = 0;
+
+	while (length < room && sscanf(hex + 2 * length, "%2hhx", &bytes[length]) == 1)
+		length++;
+	return length;
+}
+
 static int try_send(int fd, int family)
 {
-	return say(fd, target_of(family, arguments[0], arguments[1]), "l7egg", 5);
+	unsigned char text[512];
+	size_t length = bytes_of(arguments[2] ? arguments[2] : "6c37656767", text, sizeof(text));
+
+	return say(fd, target_of(family, arguments[0], arguments[1]), text, length);
 }
 
 static int try_connected(int fd, int family)
@@ -113,6 +127,26 @@ static int try_connected(int fd, int family)
 	if (connect(fd, (void *)&to.address, to.length) || send(fd, "l7egg", 5, 0) < 0)
 		return errno;
 	return hear(fd);
+}
+
+static int try_aside(int fd, int family)
+{
+	struct target to = target_of(family, arguments[0], arguments[1]);
+
+	if (connect(fd, (void *)&to.address, to.length))
+		return errno;
+	return say(fd, target_of(family, arguments[2], arguments[1]), "l7egg", 5);
+}
+
+static int try_moved(int fd, int family)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int failure = try_connected(fd, family);
+
+	if (failure || connect(fd, &none, sizeof(none)))
+		return failure ? failure : errno;
+	arguments[0] = arguments[2];
+	return try_connected(fd, family);
 }
 
 static int try_fast_open(int fd, int family)
@@ -182,6 +216,10 @@ static const struct attempt {
 	{ "udp6", AF_INET6, SOCK_DGRAM, 0, try_send },
 	{ "connected4", AF_INET, SOCK_DGRAM, 0, try_connected },
 	{ "connected6", AF_INET6, SOCK_DGRAM, 0, try_connected },
+	{ "aside4", AF_INET, SOCK_DGRAM, 0, try_aside },
+	{ "aside6", AF_INET6, SOCK_DGRAM, 0, try_aside },
+	{ "moved4", AF_INET, SOCK_DGRAM, 0, try_moved },
+	{ "moved6", AF_INET6, SOCK_DGRAM, 0, try_moved },
 	{ "ping4", AF_INET, SOCK_DGRAM, IPPROTO_ICMP, try_echo },
 	{ "ping6", AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6, try_echo },
 	{ "raw4", AF_INET, SOCK_RAW, IPPROTO_ICMP, try_echo },

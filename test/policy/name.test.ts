@@ -120,9 +120,9 @@ describe('a name that is refused', () => {
 
 describe('parseSuffix refuses', () => {
   const rows: readonly (readonly [text: string, hint: string])[] = [
-    ['*.example.com', '-name only'],
-    ['**.example.com', '-name only'],
-    ['a*', '-name only'],
+    ['*.example.com', '-name and "names" only'],
+    ['**.example.com', '-name and "names" only'],
+    ['a*', '-name and "names" only'],
     ['..example.com', 'empty label'],
     [`.${name253}`, '254 characters'],
   ];

@@ -35,6 +35,36 @@ systemctl stop l7egg
 echo "stop: $?"
 blocked "stopped"
 echo "left: $(ls /sys/fs/bpf/l7egg/default /run/l7egg 2>/dev/null | grep -c default)"
+
+# Now a policy file for a unit that is not there yet.
+cat >/etc/l7egg/worker.yaml <<EOF
+apiVersion: l7egg/v1
+kind: EgressPolicy
+name: worker
+subject: unit:worker.service
+rules: [{name: peer, cidrs: [198.51.100.7]}]
+EOF
+echo "L7EGG_FLAGS=-policy=/etc/l7egg/worker.yaml" >/etc/l7egg/flags
+systemctl start l7egg
+echo "with a file: $?"
+worker() {
+	# The unit's cgroup is judged some milliseconds after it is made.
+	systemd-run --quiet --wait --collect --unit=worker sh -c "sleep 1; curl -s -m 2 http://$2/"
+	echo "$1: curl $?"
+}
+worker "unit, not listed" 203.0.113.9
+worker "unit, listed" 198.51.100.7
+blocked "beside the unit"
+sed -i 's/198.51.100.7/203.0.113.9/' /etc/l7egg/worker.yaml
+sleep 1
+worker "unit, now listed" 203.0.113.9
+worker "unit, listed no more" 198.51.100.7
+echo 'rules: [' >>/etc/l7egg/worker.yaml
+systemctl reload l7egg
+sleep 1
+worker "unit, bad file" 203.0.113.9
+systemctl stop l7egg
+worker "unit, stopped" 198.51.100.7
 systemd-analyze security l7egg --no-pager | sed -n 's/^.*Overall exposure level for l7egg.service: \([0-9.]*\).*/exposure: \1/p'
 journalctl -u l7egg --no-pager -o cat | sed 's/^/journal: /'
 systemctl exit 0 --force

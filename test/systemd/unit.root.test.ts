@@ -27,12 +27,24 @@ const SEEN = [
   'stop: 0',
   'stopped: curl 28',
   'left: 0',
+  'with a file: 0',
+  'unit, not listed: curl 7',
+  'unit, listed: curl 28',
+  'beside the unit: curl 28',
+  'unit, now listed: curl 28',
+  'unit, listed no more: curl 7',
+  'unit, bad file: curl 28',
+  'unit, stopped: curl 28',
 ];
 
 const SAID = [
   'interface "v0" is there: attached',
   'adopted what was in force',
   'stopped: nothing is enforced any more',
+  'waiting for unit:worker.service',
+  'worker.service" is gone: it will be judged again when it returns',
+  '- unit:worker.service: allow 198.51.100.7/32 (peer)',
+  'NOT reloaded, what was in force stays',
 ];
 
 describe('the service', () => {

@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  COMMANDS,
-  type EnforceOptions,
-  FLAGS,
-  helpText,
-  type Options,
-  parseOptions,
-} from '../../src/cli/flags.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { FLAGS } from '../../src/cli/flags.ts';
+import { helpText } from '../../src/cli/help.ts';
 import { normaliseArgs } from '../../src/cli/normalise.ts';
+import { type EnforceOptions, type Options, parseOptions } from '../../src/cli/options.ts';
 import type { PolicySource } from '../../src/enforcer/policy-source.ts';
 import { UsageError } from '../../src/errors.ts';
 import { subjectText } from '../../src/policy/subject.ts';
@@ -63,7 +59,7 @@ describe('parseOptions finds the command', () => {
         instance: 'default',
         target: { host: { kind: 'name', name: 'example.com' }, port: 443, l4Proto: 17 },
         targetText: 'example.com:443/udp',
-        source: NO_SOURCE,
+        source: { ...NO_SOURCE, isModeGiven: true },
       },
     ],
     [
@@ -73,7 +69,7 @@ describe('parseOptions finds the command', () => {
         instance: 'a',
         target: { host: { kind: 'name', name: 'status' }, l4Proto: 6 },
         targetText: 'status',
-        source: NO_SOURCE,
+        source: { ...NO_SOURCE, isModeGiven: true },
       },
     ],
   ];
