@@ -133,6 +133,11 @@ __noinline int judge_query(struct __sk_buff *skb, __u32 area)
 	if (verdict == QUERY_PASS)
 		return QUERY_PASS;
 	if (flags & POLICY_AUDIT) {
+		/* Its answer names what is reported next. */
+		if (verdict == QUERY_REFUSE) {
+			s->n_rules = 0;
+			remember_query(s, &observed_queries);
+		}
 		tell_query(skb, s, VERDICT_WOULD_DENY);
 		return QUERY_PASS;
 	}

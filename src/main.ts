@@ -26,7 +26,8 @@ async function run(options: Options): Promise<number> {
     case 'enforce':
       return (await import('./cli/enforce.ts')).runEnforce(options);
     case 'run':
-      return (await import('./cli/run.ts')).runCommand(options);
+      // At once: on its way to an end by itself node gives signals their default back, and one would be our end.
+      return process.exit(await (await import('./cli/run.ts')).runCommand(options));
     case 'status':
       return (await import('./cli/status.ts')).runStatus(options);
     case 'reload':

@@ -1,71 +1,80 @@
 import { appendFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Enforcer } from '../enforcer/enforcer.ts';
-import { PolicyReader } from '../enforcer/policy-source.ts';
+import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
+import { formatResolver } from '../enforcer/resolvers.ts';
 import { startEnforcer } from '../enforcer/start.ts';
 import { sweepRuns } from '../enforcer/sweep.ts';
 import { UsageError } from '../errors.ts';
+import { escapeControl } from '../flow/escape.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { callersEnvironment, findCaller } from '../run/caller.ts';
-import { runConfined } from '../run/confine.ts';
+import { type Caller, callersEnvironment, findCaller } from '../run/caller.ts';
+import { type Outcome, runConfined } from '../run/confine.ts';
 import { doorsOf } from '../run/doors.ts';
 import { OwnCgroup } from '../run/own-cgroup.ts';
 import { BlockedTargets } from './blocked.ts';
+import { holdSignals } from './held-signals.ts';
 import type { RunOptions } from './options.ts';
 import { renderBlocked, renderBlockedMarkdown } from './run-summary.ts';
 
 /** The launcher lies beside the bundle. */
 const LAUNCHER = fileURLToPath(new URL('l7egg-confine', import.meta.url));
 
-const FAILED_AFTER_START = 125;
+const UNSUPPORTED = 3;
 const BLOCKED = 10;
-const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+const FAILED_AFTER_START = 125;
+
+/** What goes on while the command runs. */
+interface Running {
+  readonly enforcer: Enforcer;
+  readonly blocked: BlockedTargets;
+}
 
 /**
  * Runs one command with its own cgroup, policy and view of the host, and answers its exit code: 128 + n for signal n,
- * 125 when we failed, 126 and 127 when the command could not be started, 10 for 0 with -fail-on-blocked when anything
- * was blocked. Throws what the start throws; then the command was not started.
+ * 126 and 127 when the command could not be started, 10 for 0 with -fail-on-blocked when anything was blocked, 3 when
+ * it could not be confined, and was not started. 125: we failed after it was. Throws what the start throws; then the
+ * command was not started. Nothing of the run is left in any of these cases.
  */
 export async function runCommand(options: RunOptions): Promise<number> {
-  const say = (text: string) => process.stderr.write(`l7egg-cli: run: ${text}\n`);
-  const early = signalsSoFar();
+  const signals = holdSignals();
   for (const text of options.remarks) say(text);
-  sweepRuns();
+  const caller = findCaller(process.env);
+  await sweepRuns();
   const cgroup = OwnCgroup.create(options.instance);
+  let running: Running | undefined;
+  let outcome: Outcome;
   try {
-    const enforcer = await startFor(options, cgroup, say);
-    const blocked = new BlockedTargets();
-    try {
-      enforcer.begin((event) => {
-        blocked.take(event);
-        return true;
-      });
-      const signal = early.end();
-      const exitCode = signal === undefined ? await confine(options, cgroup, say) : 128 + SIGNALS[signal];
-      await cgroup.end();
-      enforcer.drain();
-      return conclude(options, blocked, exitCode);
-    } finally {
-      await cgroup.end(); // before its policy goes
-      enforcer.stop();
+    running = await begin(options, cgroup);
+    // In one turn with the start: a signal that comes later finds who passes it on.
+    if (signals.first === undefined) {
+      outcome = await confine(options, cgroup, caller);
+    } else {
+      say(`ended by ${signals.first}: the command was not started`);
+      outcome = { exitCode: 128 + constants.signals[signals.first], isStarted: false };
     }
-  } finally {
-    early.end();
-    await cgroup.end();
+  } catch (thrown) {
+    await end(cgroup, running);
+    throw thrown;
+  }
+  try {
+    await end(cgroup, running);
+    return conclude(options, running.blocked, outcome);
+  } catch (thrown) {
+    if (!outcome.isStarted) throw thrown;
+    say(thrown instanceof Error ? thrown.message : String(thrown));
+    return FAILED_AFTER_START;
   }
 }
 
-async function startFor(
-  options: RunOptions,
-  cgroup: OwnCgroup,
-  say: (text: string) => void,
-): Promise<Enforcer> {
+async function begin(options: RunOptions, cgroup: OwnCgroup): Promise<Running> {
   const { source } = options;
   const line = { ...source.line, subjects: [{ kind: 'cgroup' as const, path: cgroup.path }] };
   const loaded = await new PolicyReader({ ...source, line }).load();
   for (const text of loaded.remarks) say(text);
-  refuseOthers(loaded.policies, cgroup);
-  return await startEnforcer(
+  const { policy } = onlyPolicy(loaded, cgroup);
+  const enforcer = await startEnforcer(
     {
       instance: options.instance,
       learning: [],
@@ -73,71 +82,73 @@ async function startFor(
       policies: loaded.policies,
       resolvers: options.resolvers,
       wait: false,
-      force: true, // who starts us is not in the cgroup
+      force: false,
+      ownCgroup: cgroup.path,
     },
     { remark: say },
   );
+  const resolvers = enforcer.inForce.resolvers.map(formatResolver);
+  const blocked = new BlockedTargets({ rules: policy.rules, dns: policy.dns, resolvers });
+  enforcer.begin((event) => {
+    blocked.take(event);
+    return true;
+  });
+  return { enforcer, blocked };
 }
 
-function refuseOthers(policies: readonly SubjectPolicy[], cgroup: OwnCgroup): void {
-  if (policies.length === 0)
-    throw new UsageError('nothing would be controlled: no policy that was given restricts egress');
+function onlyPolicy({ policies }: LoadedPolicies, cgroup: OwnCgroup): SubjectPolicy {
+  const [first] = policies;
+  if (!first) throw new UsageError('nothing would be controlled: no policy that was given restricts egress');
   const isOwn = ({ subject }: SubjectPolicy) => subject.kind === 'cgroup' && subject.path === cgroup.path;
-  if (policies.every(isOwn)) return;
+  if (policies.every(isOwn)) return first;
   throw new UsageError('a policy file names a subject: for run it is the command, so leave "subject" out');
 }
 
-async function confine(options: RunOptions, cgroup: OwnCgroup, say: (text: string) => void): Promise<number> {
-  const caller = findCaller(process.env);
-  try {
-    const { exitCode } = await runConfined(
-      LAUNCHER,
-      {
-        command: options.argv,
-        env: callersEnvironment(caller, process.env),
-        caller,
-        doors: doorsOf(caller, process.env),
-        cgroupProcs: cgroup.procsFile,
-      },
-      say,
-    );
-    return exitCode;
-  } catch (thrown) {
-    say(thrown instanceof Error ? thrown.message : String(thrown));
-    return FAILED_AFTER_START;
-  }
+function confine(options: RunOptions, cgroup: OwnCgroup, caller: Caller): Promise<Outcome> {
+  return runConfined(
+    LAUNCHER,
+    {
+      command: options.argv,
+      env: callersEnvironment(caller, process.env),
+      caller,
+      doors: doorsOf(caller, process.env),
+      cgroupProcs: cgroup.procsFile,
+    },
+    say,
+  );
 }
 
-function conclude(options: RunOptions, blocked: BlockedTargets, exitCode: number): number {
-  for (const line of renderBlocked(blocked)) process.stderr.write(`l7egg-cli: run: ${line}\n`);
-  const final = exitCode === 0 && options.failOnBlocked && !blocked.isEmpty ? BLOCKED : exitCode;
-  if (options.summaryMd === undefined) return final;
-  const [program = ''] = options.argv;
+/* The cgroup ends before its policy goes. Where it can't be ended, the policy stays in force on what is in it. */
+async function end(cgroup: OwnCgroup, running: Running | undefined): Promise<void> {
+  let left: readonly string[];
   try {
-    appendFileSync(options.summaryMd, renderBlockedMarkdown(blocked, program, final));
+    left = await cgroup.end();
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
-    process.stderr.write(`l7egg-cli: run: Cannot write the summary: ${why}\n`);
+    running?.enforcer.leave();
+    throw thrown;
+  }
+  if (left.length > 0) say(`ended what the command left running: ${left.map(escapeControl).join(', ')}`);
+  running?.enforcer.drainAll();
+  running?.enforcer.stop();
+}
+
+function conclude(options: RunOptions, blocked: BlockedTargets, { exitCode, isStarted }: Outcome): number {
+  // As env(1) has it, 125 says that the launcher failed, and why was said; 126 and 127 are the command's.
+  if (!isStarted) return exitCode === FAILED_AFTER_START ? UNSUPPORTED : exitCode;
+  for (const line of renderBlocked(blocked)) say(line);
+  const final = exitCode === 0 && options.failOnBlocked && blocked.hasBlocked ? BLOCKED : exitCode;
+  if (options.summaryMd === undefined) return final;
+  const [program] = options.argv;
+  try {
+    // What is there may end in the middle of a line.
+    appendFileSync(options.summaryMd, `\n${renderBlockedMarkdown(blocked, program, final)}`);
+  } catch (thrown) {
+    say(`Cannot write the summary: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
     return final === 0 ? FAILED_AFTER_START : final;
   }
   return final;
 }
 
-/* A signal that comes before the command is there is not lost: the command is not started then. */
-function signalsSoFar(): { end: () => keyof typeof SIGNALS | undefined } {
-  let seen: keyof typeof SIGNALS | undefined;
-  const names = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
-  const listeners = names.map((name) => {
-    const listener = () => {
-      seen ??= name;
-    };
-    process.on(name, listener);
-    return [name, listener] as const;
-  });
-  return {
-    end: () => {
-      for (const [name, listener] of listeners) process.off(name, listener);
-      return seen;
-    },
-  };
+function say(text: string): void {
+  process.stderr.write(`l7egg-cli: run: ${text}\n`);
 }

@@ -1,4 +1,5 @@
 import { SystemError } from '../errors.ts';
+import { endCgroup } from '../run/own-cgroup.ts';
 import { requirePins } from './bpffs.ts';
 import { RunDir } from './run-dir.ts';
 import { type Removed, takeDown } from './takedown.ts';
@@ -31,6 +32,9 @@ async function endInstance(instance: string, signals: readonly NodeJS.Signals[])
   using lock = run.lock();
   // Somebody has started it anew meanwhile: that one was not meant.
   if (!lock) return { pid, removed: { hooks: 0, cgroups: 0, pins: false } };
+  // What runs in it was never to run without its policy.
+  const ownCgroup = run.readRecord()?.ownCgroup;
+  if (ownCgroup !== undefined) await endCgroup(ownCgroup);
   const removed = takeDown(instance);
   run.remove();
   return { pid, removed };

@@ -1,18 +1,22 @@
 import type { SubjectRule } from '../datapath/compile.ts';
-import { decodeEvent, type RawEvent } from '../datapath/event.ts';
+import { HOST_POLICY } from '../datapath/compile.ts';
+import { decodeEvent, type RawDnsEvent, type RawEvent } from '../datapath/event.ts';
 import { setOwnAddresses } from '../datapath/host-facts.ts';
 import { listLearned } from '../datapath/learned.ts';
 import { readCounter } from '../datapath/state.ts';
 import { prune } from '../datapath/teacher.ts';
+import { listUntold } from '../datapath/untold.ts';
 import { RecordType } from '../dns/record-type.ts';
 import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
+import { Protocol } from '../flow/protocol.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { readInterfaceName } from '../libbpf/ifindex.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
 import { type LinkEvent, watchLinks } from '../netlink/links.ts';
+import { destroyTcpSocket } from '../netlink/sock-diag.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { letsPass } from '../policy/rule.ts';
 import type { Scope } from '../scope.ts';
@@ -162,6 +166,16 @@ export class Enforcer {
     this.#ring?.drain();
   }
 
+  /** As `drain`, then tells what series of refusals hold back, of policies that audit nothing. For the end. */
+  drainAll(): void {
+    this.drain();
+    const audited = new Set(
+      this.#policies.current.subjects.filter(({ policy }) => policy.audit).map(({ policyId }) => policyId),
+    );
+    for (const raw of listUntold(this.inForce.context.state, (policyId) => audited.has(policyId)))
+      this.#take(raw);
+  }
+
   /** Opens: takes the verdict out first, then everything of this instance. */
   stop(): void {
     this.#policies.close(); // it would attach to containers that start now
@@ -182,12 +196,21 @@ export class Enforcer {
         for (const address of raw.addresses) this.#book.enter(raw.qname, address);
       }
       if (raw.reason === 'dns-unparsed') void this.#fallback.take(raw);
+      if (raw.verdict === 'deny') this.#endRefusedLookup(raw);
       // Observed names explain later events; our own questions would only echo what is told already.
       if (raw.reason === 'observed' || this.#asker.isOwn(raw)) return;
     }
     this.#refusedFlows.take(raw);
     const event = this.#teller.tell(raw);
     if (!this.#onEvent(event)) this.#teller.addLost(event.lost + 1);
+  }
+
+  /*
+   * A query over TCP that a cgroup's hook drops is sent again and again, and its program waits. Interfaces answer it
+   * with a reset by themselves. Only our own network namespace has trusted resolvers, so that is where the socket is.
+   */
+  #endRefusedLookup({ l4Proto, policyId, ...ends }: RawDnsEvent): void {
+    if (l4Proto === Protocol.tcp && policyId !== HOST_POLICY) destroyTcpSocket(ends);
   }
 
   #onLink(event: LinkEvent): void {

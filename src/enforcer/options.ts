@@ -16,6 +16,8 @@ export interface EnforceOptions {
   readonly wait: boolean;
   /** Start also when that cuts the session that starts it. */
   readonly force: boolean;
+  /** Directory of the cgroup that was made for one command; `clean` ends what is in it. */
+  readonly ownCgroup?: string;
 }
 
 /** What the enforcer has to say while it runs; the command line writes it. */

@@ -87,6 +87,8 @@ export interface InstanceRecord {
   readonly classes: readonly RecordedClass[];
   readonly rules: readonly RecordedRule[];
   readonly resolvers: readonly string[];
+  /** Directory of the cgroup that was made for one command, and goes with the instance. */
+  readonly ownCgroup?: string;
 }
 
 /** How a reload ended. */
@@ -139,6 +141,11 @@ export class RunDir {
     const next = this.#parseRecord('next.json');
     if (epoch !== undefined && next?.epoch === epoch) return next;
     return this.#parseRecord('state.json');
+  }
+
+  /** Whether there is a record at all, be it one that can't be read. */
+  get hasRecord(): boolean {
+    return existsSync(`${this.path}/state.json`);
   }
 
   /** Writes down what is about to be in force. */

@@ -211,6 +211,7 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
       ...recordPolicies(policies),
       classes: shaper.classes,
       resolvers: resolvers.map(formatResolver),
+      ...(options.ownCgroup !== undefined && { ownCgroup: options.ownCgroup }),
     });
     setTrusted(state, trust.by(numbered.map(({ policyId }) => policyId)));
     setOwnAddresses(state, ownAddresses());

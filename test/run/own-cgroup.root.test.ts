@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { killOneByOne, OwnCgroup } from '../../src/run/own-cgroup.ts';
+import { endCgroup, killOneByOne, OwnCgroup, removeAbandoned } from '../../src/run/own-cgroup.ts';
 import { type Argv, cleanEnvironment, mustRun, type RunResult, runCommand } from '../lab/command.ts';
 import { hasEnded, Process } from '../lab/process.ts';
 import { until } from '../lab/wait.ts';
@@ -90,10 +90,13 @@ describe('OwnCgroup', () => {
       'echo 0 >"$0/cgroup.procs" && setsid -f sleep 1000 </dev/null >/dev/null 2>&1',
       path,
     ]);
-    return await until(() => Number(readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n')[0] ?? ''), {
-      limitMs: 2_000,
-      what: 'the process that was left',
-    });
+    return await until(
+      () => {
+        const pid = Number(readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n')[0] ?? '');
+        return pid > 0 && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n' ? pid : 0;
+      },
+      { limitMs: 2_000, what: 'the process that was left' },
+    );
   }
 
   test('create and end leave nothing', async () => {
@@ -109,7 +112,7 @@ describe('OwnCgroup', () => {
     const cgroup = OwnCgroup.create(freshName());
     mkdirSync(join(cgroup.path, 'below'));
     const pids = [await leave(cgroup.path), await leave(join(cgroup.path, 'below'))];
-    await cgroup.end();
+    assert.deepEqual(await cgroup.end(), ['sleep', 'sleep']);
     assert.deepEqual(pids.map(hasEnded), [true, true]);
     assert.ok(!existsSync(cgroup.path));
   });
@@ -121,16 +124,46 @@ describe('OwnCgroup', () => {
     await until(() => pids.every(hasEnded), { limitMs: 5_000, what: 'the end of both' });
     await cgroup.end();
   });
-  test('create refuses a cgroup in use and replaces a dead one', async () => {
+  test('create refuses a cgroup that a run has, before anything is in it', async () => {
     const name = freshName();
     const cgroup = OwnCgroup.create(name);
-    const pid = await leave(cgroup.path);
+    assert.throws(() => OwnCgroup.create(name), { name: 'TakenError', message: /another run.*-instance/u });
+    assert.equal(removeAbandoned(cgroup.path), false);
+    await cgroup.end();
+    assert.equal(removeAbandoned(cgroup.path), true);
+    await OwnCgroup.create(name).end();
+  });
+  test('create refuses what a dead run left while something is in it, and replaces it then', async () => {
+    const name = freshName();
+    const path = join(ownCgroupDirectory(), 'l7egg', name);
+    mkdirSync(join(path, 'old'), { recursive: true });
+    const pid = await leave(path);
     assert.throws(() => OwnCgroup.create(name), { name: 'TakenError', message: /another run/u });
+    assert.equal(removeAbandoned(path), false);
     process.kill(pid, 'SIGKILL');
     await until(() => hasEnded(pid), { limitMs: 2_000, what: 'its end' });
-    mkdirSync(join(cgroup.path, 'old'));
-    await OwnCgroup.create(name).end();
-    assert.ok(!existsSync(cgroup.path));
+    const cgroup = OwnCgroup.create(name);
+    assert.ok(!existsSync(join(path, 'old')));
+    await cgroup.end();
+    assert.ok(!existsSync(path));
+  });
+  test('removeAbandoned and endCgroup remove what a dead run left', async () => {
+    const path = join(ownCgroupDirectory(), 'l7egg', freshName());
+    mkdirSync(join(path, 'old'), { recursive: true });
+    assert.equal(removeAbandoned(path), true);
+    assert.ok(!existsSync(path));
+    mkdirSync(path, { recursive: true });
+    const pid = await leave(path);
+    await endCgroup(path);
+    assert.deepEqual([hasEnded(pid), existsSync(path)], [true, false]);
+  });
+  test('create refuses to work inside another run', () => {
+    const outer = join(ownCgroupDirectory(), 'l7egg', 'run-1');
+    for (const caller of [outer, join(outer, 'below')])
+      assert.throws(() => OwnCgroup.create(freshName(), caller), {
+        name: 'UnsupportedError',
+        message: /^Cannot run inside of another run, whose cgroup is ".*\/l7egg\/run-1": start the command/u,
+      });
   });
   test('create says what is missing where cgroups are read-only', () => {
     const script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"';

@@ -18,7 +18,7 @@ struct attributes {
 	uint64_t set, clear, propagation, userns_fd;
 };
 
-enum { ATTRIBUTE_READ_ONLY = 1, TREE_CLONE = 1, TREE_RECURSIVE = 0x8000, MOVE_FROM_EMPTY_PATH = 4 };
+enum { ATTRIBUTE_READ_ONLY = 1, ATTRIBUTE_NO_SET_ID = 2, TREE_CLONE = 1, TREE_RECURSIVE = 0x8000, MOVE_FROM_EMPTY_PATH = 4 };
 
 void set_read_only(const char *path, bool is_recursive)
 {
@@ -27,6 +27,14 @@ void set_read_only(const char *path, bool is_recursive)
 	if (syscall(SYS_mount_setattr, AT_FDCWD, path, is_recursive ? TREE_RECURSIVE : 0, &attributes,
 		    sizeof(attributes)) < 0)
 		fail("Cannot make \"%s\" read-only", path);
+}
+
+void ignore_file_privileges(void)
+{
+	const struct attributes attributes = { .set = ATTRIBUTE_NO_SET_ID };
+
+	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", TREE_RECURSIVE, &attributes, sizeof(attributes)) < 0)
+		fail("Cannot take set-id bits and file capabilities out of effect");
 }
 
 bool find(const char *path, struct stat *status)

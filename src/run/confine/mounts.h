@@ -15,6 +15,9 @@ struct mount_point {
 /* Those that are on top at their path, in the order of the kernel. */
 struct mount_point *read_mounts(void);
 
+/* Set-id bits and capabilities of files count for nothing on any mount that is there. */
+void ignore_file_privileges(void);
+
 /* Makes the mount at `path`, and with `is_recursive` all below it, read-only. */
 void set_read_only(const char *path, bool is_recursive);
 

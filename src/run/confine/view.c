@@ -171,6 +171,8 @@ void enter_own_view(const struct settings *settings)
 	/* What is mounted outside later comes in, as automounters need it; nothing goes out. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		fail("Cannot part the mounts from those outside");
+	/* Else a program that is to get a capability which is out of reach, as ping does, is not started at all. */
+	ignore_file_privileges();
 	if (settings->isolation == BY_PID_NAMESPACE) {
 		replace_proc();
 		remark("this kernel has no landlock: the command has process ids of its own, and abstract unix sockets of "
