@@ -221,8 +221,8 @@ function inodeOfInit(): number | undefined {
     using netns = netnsOfPid(1);
     return netns.inode;
   } catch (thrown) {
-    if (thrown instanceof SystemError) return undefined; // another pid namespace than the host's: there is no such
-    throw thrown;
+    if (!isOfHost(thrown)) throw thrown;
+    return undefined; // in another pid or user namespace than the host's: there is no such, or it is closed to us
   }
 }
 
