@@ -10,6 +10,7 @@ import { measureLoading } from './load-prefixes.ts';
 import { measurePaths } from './packet-paths.ts';
 import { Report } from './report.ts';
 import { measureRunning } from './running-cost.ts';
+import { measureSubjects } from './subjects.ts';
 import { measureSwap } from './swap.ts';
 
 const SECTIONS = {
@@ -19,6 +20,7 @@ const SECTIONS = {
   running: measureRunning,
   loading: measureLoading,
   swap: measureSwap,
+  subjects: measureSubjects,
 };
 
 const report = new Report();
