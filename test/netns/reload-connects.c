@@ -127,7 +127,8 @@ int main(int argc, char **argv)
 			snprintf(first, sizeof(first), "allowed %s: %s",
 				 inet_ntoa(allowed[round % n_allowed].sin_addr), strerror(error));
 		error = try(&blocked[round % n_blocked]);
-		if (error == ECONNREFUSED || error == EPERM)
+		/* ECONNABORTED: its cgroup came to be judged between connect() and the SYN, so the socket was ended. */
+		if (error == ECONNREFUSED || error == EPERM || error == ECONNABORTED)
 			refused++;
 		else if (error != EINTR && !passed++ && !failed)
 			snprintf(first, sizeof(first), "blocked %s: %s",
