@@ -12,13 +12,14 @@ export function anyQuoted(words: readonly string[]): string {
 /** The nearest of `known` to a mistyped word, as `, did you mean "-iface"?`; empty when none is near. */
 export function suggest(word: string, known: readonly string[], dash = ''): string {
   const lower = word.toLowerCase();
-  const begun = lower.length > 2 ? known.find((candidate) => candidate.startsWith(lower)) : undefined;
+  const begun =
+    lower.length > 2 ? known.find((candidate) => candidate.toLowerCase().startsWith(lower)) : undefined;
   const near = known
-    .map((candidate) => ({ candidate, distance: editDistance(lower, candidate) }))
+    .map((candidate) => ({ candidate, distance: editDistance(lower, candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= 2 && distance < lower.length)
     .sort((a, b) => a.distance - b.distance)
-    .at(0)?.candidate;
-  const found = begun ?? near;
+    .at(0);
+  const found = near?.distance === 1 ? near.candidate : (begun ?? near?.candidate);
   return found === undefined ? '' : `, did you mean "${dash}${found}"?`;
 }
 

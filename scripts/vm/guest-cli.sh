@@ -26,6 +26,7 @@ ip -n peer link set dev eth0 up
 ip -n peer link set dev lo up
 
 ping='ping -n -c 1 -W 3'
+ip netns exec peer sh -c 'while :; do busybox nc -l -p 7 </dev/null; done' >/dev/null 2>&1 &
 step 0 $ping 192.0.2.2
 step 0 $ping 192.0.2.3
 enforce() { # sets cli, the process
@@ -69,6 +70,39 @@ SHOW=1 step 0 tools/tc-cleaner.sh -iface=veth0 -eface=veth0
 step 0 $ping 192.0.2.3
 step 0 sh -c '! tc qdisc show dev veth0 | grep clsact'
 SHOW=1 step 0 bin/l7egg-cli doctor
+
+echo "== a cgroup by a policy file, changed while it is in force"
+policy() { # policy ADDRESS
+	printf '{"apiVersion": "l7egg/v1", "kind": "EgressPolicy", "subject": "cgroup:/guest", "rules": [{"cidrs": ["%s"]}]}' "$1" >/tmp/policy.new
+	mv /tmp/policy.new /tmp/policy.json
+}
+inside() { sh -c 'echo $$ >/sys/fs/cgroup/guest/cgroup.procs; exec "$@"' sh "$@"; }
+mkdir /sys/fs/cgroup/guest
+policy 192.0.2.2
+: >/tmp/cli.out
+bin/l7egg-cli -policy=/tmp/policy.json -resolver=192.0.2.2 </dev/null >/tmp/cli.out 2>&1 &
+cli=$!
+until grep -q '^enforcing' /tmp/cli.out; do
+	kill -0 $cli 2>/dev/null || break
+	sleep 0.1
+done
+step 0 inside $ping 192.0.2.2
+step 1 inside $ping 192.0.2.3
+step 0 $ping 192.0.2.3
+policy 192.0.2.3
+SHOW=1 step 0 bin/l7egg-cli reload
+step 1 inside $ping 192.0.2.2
+step 0 inside $ping 192.0.2.3
+kill -9 $cli
+wait $cli 2>/dev/null
+step 1 inside $ping 192.0.2.2
+step 0 bin/l7egg-cli clean
+step 0 inside $ping 192.0.2.2
+
+echo "== run"
+SHOW=1 step 0 bin/l7egg-cli run -resolver=192.0.2.2 -cidr=192.0.2.2 -- sh -c "busybox nc -w 3 192.0.2.2 7 </dev/null"
+SHOW=1 step 1 bin/l7egg-cli run -resolver=192.0.2.2 -cidr=192.0.2.2 -- sh -c "busybox nc -w 3 192.0.2.3 7 </dev/null"
+SHOW=1 step 10 bin/l7egg-cli run -resolver=192.0.2.2 -cidr=192.0.2.2 -fail-on-blocked -- sh -c 'busybox nc -w 3 192.0.2.3 7 </dev/null; true'
 echo "== output of the enforcer"
 sed 's/^/     /' /tmp/first.out
 exit $failures

@@ -34,6 +34,7 @@ async function checkFiles(options: CheckOptions, target: Target | undefined): Pr
   const { policies, unrestricted, remarks } = loaded;
   for (const remark of remarks) process.stderr.write(`${remark}\n`);
   if (!target) {
+    if (options.subject) choose(policies, options.subject);
     const subjects = policies.map(
       ({ subject, policy }) => `${subjectText(subject)}: ${counted(policy.rules.length)}, dns ${policy.dns}`,
     );

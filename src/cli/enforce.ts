@@ -13,7 +13,7 @@ import type { Progress } from '../formats/read-documents.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import { isContainerSubject, subjectText } from '../policy/subject.ts';
+import { subjectText } from '../policy/subject.ts';
 import type { EnforceOptions } from './options.ts';
 
 /** Events that wait for a slow reader of stdout. */
@@ -122,8 +122,7 @@ async function untilRead(limitMs: number): Promise<void> {
 function readyLine({ inForce }: Enforcer): string {
   const { plan, present, isEveryWay, adopts, options, policies, resolvers } = inForce;
   const there = new Set(present.map(({ name }) => name));
-  const followed = policies.subjects.filter(({ subject }) => isContainerSubject(subject));
-  const placed = new Set([...followed, ...policies.placed].map(({ policyId }) => policyId));
+  const placed = new Set(policies.placed.map(({ policyId }) => policyId));
   const absent = [
     ...plan.flatMap(({ name }) => (there.has(name) ? [] : name)),
     ...policies.subjects.flatMap(({ subject, policyId }) =>
@@ -132,11 +131,10 @@ function readyLine({ inForce }: Enforcer): string {
   ];
   const names = present.filter(({ enforces }) => enforces).map(({ name }) => name);
   const cgroups = policies.placed.map(({ path }) => path);
-  const waited = followed.map(({ subject }) => subjectText(subject));
   const learning = present.filter(({ learns }) => learns).map(({ name }) => name);
   return [
-    `enforcing on ${[...names, ...waited, ...cgroups].join(', ') || 'nothing yet'}`,
-    `learning on ${[...learning, ...waited, ...cgroups].join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
+    `enforcing on ${[...names, ...cgroups].join(', ') || 'nothing yet'}`,
+    `learning on ${[...learning, ...cgroups].join(', ') || 'none'} from ${resolvers.map(formatResolver).join(', ') || 'no resolver'}`,
     ...(absent.length > 0 ? [`waiting for ${absent.join(', ')}`] : []),
     ...(isEveryWay ? ['ways out that appear later are controlled too'] : []),
     ...(options.policies.some(({ policy }) => policy.audit) ? ['audit: nothing is dropped'] : []),

@@ -88,8 +88,13 @@ export const FLAGS: readonly FlagSpec[] = [
   flag('ceil', 'value', 'RATE', 'what it may take when others leave it; default: the rate', RULERS),
   flag('summary-md', 'value', 'FILE', 'append what was blocked to a file, as Markdown', ['run']),
   flag('fail-on-blocked', 'boolean', '', 'exit 10 in place of 0 when anything was blocked', ['run']),
-  flag('wait', 'boolean', '', 'wait for interfaces that are not there yet'),
-  flag('force', 'boolean', '', 'start even if that cuts the session that starts it'),
+  flag('wait', 'boolean', '', 'wait for interfaces, cgroups and units that are not there yet'),
+  flag(
+    'force',
+    'boolean',
+    '',
+    'start even if that cuts the session that starts it; replace a foreign root qdisc',
+  ),
   { ...flag('log', 'choice', 'text|json', 'form of events'), choices: LOG_FORMATS },
   flag('instance', 'value', 'NAME', `name of this enforcer; default: ${DEFAULT_INSTANCE}`, COMMAND_NAMES),
   flag('subject', 'value', 'WHO', 'whose policy is asked; default: the host, or the only one', [

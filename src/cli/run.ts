@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Enforcer } from '../enforcer/enforcer.ts';
@@ -41,6 +41,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   const signals = holdSignals();
   for (const text of options.remarks) say(text);
   const caller = findCaller(process.env);
+  const summary = openSummary(options.summaryMd);
   await sweepRuns();
   const cgroup = OwnCgroup.create(options.instance);
   let running: Running | undefined;
@@ -60,7 +61,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   }
   try {
     await end(cgroup, running);
-    return conclude(options, running.blocked, outcome);
+    return conclude(options, running.blocked, outcome, summary);
   } catch (thrown) {
     if (!outcome.isStarted) throw thrown;
     say(thrown instanceof Error ? thrown.message : String(thrown));
@@ -132,16 +133,33 @@ async function end(cgroup: OwnCgroup, running: Running | undefined): Promise<voi
   running?.enforcer.stop();
 }
 
-function conclude(options: RunOptions, blocked: BlockedTargets, { exitCode, isStarted }: Outcome): number {
+/* Before the command runs: a file that can't be written is told now, and one that it puts there is not written to. */
+function openSummary(path: string | undefined): number | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return openSync(path, 'a');
+  } catch (thrown) {
+    const why = thrown instanceof Error && 'code' in thrown ? thrown.code : thrown;
+    throw new UsageError(`-summary-md "${path}" can't be written: ${why}`);
+  }
+}
+
+function conclude(
+  options: RunOptions,
+  blocked: BlockedTargets,
+  { exitCode, isStarted }: Outcome,
+  summary: number | undefined,
+): number {
   // As env(1) has it, 125 says that the launcher failed, and why was said; 126 and 127 are the command's.
   if (!isStarted) return exitCode === FAILED_AFTER_START ? UNSUPPORTED : exitCode;
   for (const line of renderBlocked(blocked)) say(line);
   const final = exitCode === 0 && options.failOnBlocked && blocked.hasBlocked ? BLOCKED : exitCode;
-  if (options.summaryMd === undefined) return final;
+  if (summary === undefined) return final;
   const [program] = options.argv;
   try {
     // What is there may end in the middle of a line.
-    appendFileSync(options.summaryMd, `\n${renderBlockedMarkdown(blocked, program, final)}`);
+    writeSync(summary, `\n${renderBlockedMarkdown(blocked, program, final)}`);
+    closeSync(summary);
   } catch (thrown) {
     say(`Cannot write the summary: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
     return final === 0 ? FAILED_AFTER_START : final;

@@ -10,6 +10,7 @@ import { UsageError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { type Decision, decide } from '../policy/decide.ts';
+import { describeRule } from '../policy/describe.ts';
 import { matchesPort } from '../policy/port.ts';
 import { type DnsMode, letsPass, parseCanonicalRule, portsInForce, type Rule } from '../policy/rule.ts';
 import { type Subject, subjectText } from '../policy/subject.ts';
@@ -58,7 +59,12 @@ export async function checkTarget(
       : await checkName(inForce, target, host.name);
   const policy = { rules: own.map(({ rule }) => rule), dns, audit: false, allowPrivateAnswers: false };
   const { considered } = decide({ ...policy, inbound: 'all' }, target);
-  return { ...answer, considered };
+  const leases = host.kind === 'address' ? liveLeases(inForce, host.addr16) : [];
+  const leasing = leases.map(({ rule, seconds }) => {
+    const says = hasPort(rule, target) ? 'applies' : `not ${portText(target)}`;
+    return `${describeRule(rule)} (${rule.source}), by a lease for ${seconds} s more: ${says}`;
+  });
+  return { ...answer, considered: [...considered, ...leasing] };
 }
 
 function choosePolicy({ policies }: InstanceRecord, subject: Subject | undefined): RecordedPolicy {
@@ -130,11 +136,21 @@ async function lookUp({ record }: InForce, name: string): Promise<Uint8Array[]> 
   );
 }
 
-function checkAddress(
-  { state, record, policyId, rules }: InForce,
-  target: Target,
+/* The rules that an answer opened the address to. */
+function liveLeases(
+  { state, policyId, rules }: InForce,
   addr16: Uint8Array,
-): Answer {
+): { readonly rule: Rule; readonly seconds: number }[] {
+  const now = Number(bootTimeNs() / 1_000_000_000n);
+  const leases = findLearned(state, encodeStruct('host_key', { addr: addr16, policy: policyId }));
+  return leases.flatMap(({ ruleId, endsAt }) => {
+    const rule = rules.get(ruleId);
+    return rule && endsAt > now ? [{ rule, seconds: endsAt - now }] : [];
+  });
+}
+
+function checkAddress(inForce: InForce, target: Target, addr16: Uint8Array): Answer {
+  const { state, record, policyId, rules } = inForce;
   const address = formatAddress(addr16);
   if (isResolverPort(record, target, addr16)) {
     return { verdict: 'allow', because: `${address} is a trusted resolver, and this its DNS port` };
@@ -147,17 +163,12 @@ function checkAddress(
   if (denial) return { verdict: 'deny', because: `${denial.source} denies ${address}` };
   const allowing = covering.find((rule) => letsPass(rule) && hasPort(rule, target));
   if (allowing) return { verdict: 'allow', because: `${allowing.source} contains ${address}` };
-  const now = Number(bootTimeNs() / 1_000_000_000n);
-  const leases = findLearned(state, encodeStruct('host_key', { addr: addr16, policy: policyId }));
-  const live = leases.flatMap(({ ruleId, endsAt }) => {
-    const rule = rules.get(ruleId);
-    return rule && endsAt > now ? [{ rule, endsAt }] : [];
-  });
+  const live = liveLeases(inForce, addr16);
   const lease = live.find(({ rule }) => hasPort(rule, target));
   if (lease) {
     return {
       verdict: 'allow',
-      because: `${lease.rule.source} leases ${address} for ${lease.endsAt - now} s more`,
+      because: `${lease.rule.source} leases ${address} for ${lease.seconds} s more`,
     };
   }
   const [other] = [...covering.filter(letsPass), ...live.map(({ rule }) => rule)];

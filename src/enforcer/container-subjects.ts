@@ -54,7 +54,7 @@ export class ContainerSubjects implements Disposable {
         onRemark: (text) => context.remark(text),
       },
     );
-    this.ready = this.#watch.ready;
+    this.ready = this.#watch.ready.then(() => this.#tellAbsence());
   }
 
   /** Where the subjects' policies are in force. */
@@ -184,6 +184,13 @@ export class ContainerSubjects implements Disposable {
     this.#context.remark(
       `container ${titleOf(container)} asks ${names}, which is not trusted, as it could have chosen that itself: give -resolver=${names} to trust it`,
     );
+  }
+
+  #tellAbsence(): void {
+    const { states } = this.#watch;
+    if (states.some(({ state }) => state !== 'absent')) return;
+    const sockets = states.map(({ socket }) => socket).join(', ');
+    this.#context.remark(`no container runtime is there yet, one is waited for: looked at ${sockets}`);
   }
 
   #tellState(state: RuntimeState): void {

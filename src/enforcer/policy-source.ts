@@ -55,10 +55,11 @@ export class PolicyReader {
     const { line, files, presets, lenient, context, isModeGiven } = this.#source;
     if (files.length === 0 && presets.length === 0)
       return { ...combinePolicies(line, []), efaces: [], ifaces: [] };
-    const texts = [...presets.map(findPreset), ...files].map((file) => ({ file, text: this.#read(file) }));
-    if (this.#last && isSameText(this.#last.texts, texts)) return this.#last.loaded;
+    const { texts, unread } = this.#readAll([...presets.map(findPreset), ...files]);
+    if (unread.length === 0 && this.#last && isSameText(this.#last.texts, texts)) return this.#last.loaded;
     const { readPolicies } = await import('../formats/read-policies.ts');
-    const { parts, remarks } = await readPolicies(texts, { ...context, lenient }, progress);
+    const reading = readPolicies(texts, { ...context, lenient }, progress);
+    const { parts, remarks } = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
     if (parts.length === 0 && line.rules.length === 0) {
       const why = firstOf(remarks)
         .map((remark) => `\n${remark}`)
@@ -79,6 +80,20 @@ export class PolicyReader {
     return loaded;
   }
 
+  #readAll(files: readonly string[]): { texts: PolicyText[]; unread: UsageError[] } {
+    const unread: UsageError[] = [];
+    const texts = files.flatMap((file) => {
+      try {
+        return [{ file, text: this.#read(file) }];
+      } catch (thrown) {
+        if (!(thrown instanceof UsageError)) throw thrown;
+        unread.push(thrown);
+        return [];
+      }
+    });
+    return { texts, unread };
+  }
+
   #read(file: string): string {
     const kept = this.#readOnce.get(file);
     if (kept !== undefined) return kept;
@@ -92,6 +107,22 @@ export class PolicyReader {
     this.#readOnce.set(file, text);
     return text;
   }
+}
+
+/* Throws what is wrong with all files, those that can't be read first. */
+async function refuseUnread(unread: readonly UsageError[], reading: Promise<unknown>): Promise<never> {
+  const all: UsageError[] = [...unread];
+  try {
+    await reading;
+  } catch (thrown) {
+    if (!(thrown instanceof UsageError)) throw thrown;
+    all.push(thrown);
+  }
+  const [only] = all;
+  if (only && all.length === 1) throw only;
+  throw new PolicyFileError(
+    all.flatMap((each) => (each instanceof PolicyFileError ? each.lines : each.message)),
+  );
 }
 
 function firstOf(remarks: readonly string[]): string[] {

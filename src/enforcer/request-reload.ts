@@ -1,4 +1,4 @@
-import { SystemError } from '../errors.ts';
+import { SystemError, UsageError } from '../errors.ts';
 import { type ReloadRecord, RunDir } from './run-dir.ts';
 
 const ANSWER_LIMIT_MS = 60_000;
@@ -11,13 +11,17 @@ export function nowUs(): number {
 
 /**
  * Asks the enforcer of an instance to read its policy again and waits until it has; undefined when no process runs.
- * Throws SystemError when it does not answer.
+ * Throws SystemError when it does not answer; UsageError for that of a `run`, which passes signals on to its command.
  */
 export async function requestReload(instance: string): Promise<ReloadRecord | undefined> {
   const run = new RunDir(instance);
   const pid = run.runningPid();
   if (pid === undefined) return undefined;
   if (pid === 0) throw new SystemError('reload an enforcer that runs in another PID namespace', 'ESRCH');
+  if (run.readRecord()?.ownCgroup !== undefined)
+    throw new UsageError(
+      `instance "${instance}" is a command's under run: its policy stays until the command ends`,
+    );
   const askedUs = nowUs();
   if (!askProcess(pid)) return undefined;
   const until = Date.now() + ANSWER_LIMIT_MS;

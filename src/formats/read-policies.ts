@@ -1,5 +1,5 @@
 import { PolicyFileError } from '../errors.ts';
-import { anyOf } from '../wording.ts';
+import { anyOf, anyQuoted, suggest } from '../wording.ts';
 import { readCilium, readCiliumClusterwide } from './cilium.ts';
 import { readClusterEgg } from './cluster-egg.ts';
 import { readExternalService } from './external-service.ts';
@@ -82,6 +82,16 @@ function readDocument(document: Value, context: FormatContext): PolicyPart[] {
   }
   const read = KINDS.get(`${apiVersion} ${kind}`);
   if (read) return read(map, context);
-  map.get('kind')?.error(`"${kind}" of apiVersion "${apiVersion}" is not a kind that is read: ${legal}`);
+  const known = [...KINDS.keys()].map((each) => each.split(' '));
+  const versions = known.flatMap(([version = '', name]) => (name === kind ? [version] : []));
+  if (versions.length > 0) {
+    const what = `"${apiVersion}" of kind "${kind}" is not one that is read`;
+    map.get('apiVersion')?.error(`${what}: ${anyQuoted(versions)} is legal`);
+  } else {
+    const hint = suggest(kind, [...new Set(known.map(([, name = '']) => name))]) || ':';
+    map
+      .get('kind')
+      ?.error(`"${kind}" of apiVersion "${apiVersion}" is not a kind that is read${hint} ${legal}`);
+  }
   return [];
 }

@@ -1,6 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair } from 'yaml';
 import { UsageError } from '../errors.ts';
-import { anyQuoted } from '../wording.ts';
+import { anyQuoted, suggest } from '../wording.ts';
 import type { Anchors } from './anchors.ts';
 import type { Place, Problems } from './problem.ts';
 import { keyText } from './repeated-keys.ts';
@@ -233,7 +233,8 @@ export class MapValue {
   end(): void {
     for (const [name, { key }] of this.#pairs) {
       if (this.#known.has(name)) continue;
-      key.error(`has the unknown key "${name}": ${anyQuoted([...this.#known])} is legal`);
+      const hint = suggest(name, [...this.#known]) || ':';
+      key.error(`has the unknown key "${name}"${hint} ${anyQuoted([...this.#known])} is legal`);
     }
   }
 }

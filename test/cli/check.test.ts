@@ -213,7 +213,7 @@ describe('check refuses with exit code 2', () => {
   ];
   const WORSE = [
     '@worse.yaml:1:1: the document has no "rules": [] for no rule, or a list of rules, is legal',
-    '@worse.yaml:3:1: the document has the unknown key "rule": "apiVersion", "kind", "name", "subject", "dns", "allowPrivateAnswers", "inbound", "shaping" or "rules" is legal',
+    '@worse.yaml:3:1: the document has the unknown key "rule", did you mean "rules"? "apiVersion", "kind", "name", "subject", "dns", "allowPrivateAnswers", "inbound", "shaping" or "rules" is legal',
   ];
   const rows: readonly (readonly [line: string, ...stderr: string[]])[] = [
     ['check -policy=@bad.yaml', ...BAD],
@@ -233,6 +233,7 @@ describe('check refuses with exit code 2', () => {
     ],
     ['check -policy=@folder', 'l7egg-cli: Cannot read the policy file "@folder": it is no file'],
     ['check -policy=@gone.yaml', 'l7egg-cli: Cannot read the policy file "@gone.yaml": ENOENT'],
+    ['check -policy=@gone.yaml,@worse.yaml', 'Cannot read the policy file "@gone.yaml": ENOENT', ...WORSE],
     ['check -policy=@dangling.yaml', 'l7egg-cli: Cannot read the policy file "@dangling.yaml": ENOENT'],
     ['check -policy=@loop.yaml', 'l7egg-cli: Cannot read the policy file "@loop.yaml": ELOOP'],
     ['check -policy=@web.yaml/x', 'l7egg-cli: Cannot read the policy file "@web.yaml/x": ENOTDIR'],

@@ -51,7 +51,7 @@ describe('PolicyReader refuses a file that was read before, and reads it again w
     [
       'of an unknown key',
       (file) => writeFileSync(file, `${GOOD}rule: []`),
-      /^\S+:4:1: the document has the unknown key "rule": /u,
+      /^\S+:4:1: the document has the unknown key "rule", did you mean "rules"\? /u,
     ],
   ];
   for (const [title, spoil, error] of spoilings) {

@@ -28,7 +28,7 @@ errors('an error in an entry of egress', [
     'world',
     '5: spec.egress[0] is "world": a rule is a map such as toCIDR, toFQDNs or toEntities with toPorts',
   ],
-  ['{toCIDRs: []}', `6: spec.egress[0] has the unknown key "toCIDRs": ${MEMBERS}`],
+  ['{toCIDRs: []}', `6: spec.egress[0] has the unknown key "toCIDRs", did you mean "toCIDR"? ${MEMBERS}`],
   ['{fromCIDR: []}', `6: spec.egress[0] has the unknown key "fromCIDR": ${MEMBERS}`],
   ['{toCIDR: 10.0.0.0/8}', '14: spec.egress[0].toCIDR is "10.0.0.0/8": a list is legal'],
   ['{toCIDR: {a: b}}', '14: spec.egress[0].toCIDR is a map: a list is legal'],
@@ -49,7 +49,7 @@ errors('an error in an entry of egress', [
   ],
   [
     '{toCIDRSet: [{cidr: 10.0.0.0/8, excepts: []}]}',
-    '37: spec.egress[0].toCIDRSet[0] has the unknown key "excepts": "cidr", "except", "cidrGroupRef" or "cidrGroupSelector" is legal',
+    '37: spec.egress[0].toCIDRSet[0] has the unknown key "excepts", did you mean "except"? "cidr", "except", "cidrGroupRef" or "cidrGroupSelector" is legal',
   ],
   [
     '{toCIDRSet: [{cidr: 10.0.0.0/8, except: [11.0.0.0/16]}]}',
@@ -96,7 +96,7 @@ errors('an error in ports', [
   ['{toPorts: [443]}', '16: spec.egress[0].toPorts[0] is 443: a map with "ports" and "rules" is legal'],
   [
     '{toPorts: [{port: "443"}]}',
-    '17: spec.egress[0].toPorts[0] has the unknown key "port": "ports", "rules", "serverNames", "terminatingTLS", "originatingTLS" or "listener" is legal',
+    '17: spec.egress[0].toPorts[0] has the unknown key "port", did you mean "ports"? "ports", "rules", "serverNames", "terminatingTLS", "originatingTLS" or "listener" is legal',
   ],
   ['{toPorts: [{ports: "443"}]}', '24: spec.egress[0].toPorts[0].ports is "443": a list is legal'],
   [at('"443"'), `25: ${PORT} is "443": a map with "port", "endPort" and "protocol" is legal`],
@@ -130,7 +130,7 @@ errors('an error in ports', [
   [at('{port: "80", protocol: 6}'), `48: ${PORT}.protocol is 6: "TCP", "UDP", "SCTP" or "ANY" is legal`],
   [
     at('{port: "80", proto: TCP}'),
-    `38: ${PORT} has the unknown key "proto": "protocol", "port" or "endPort" is legal`,
+    `38: ${PORT} has the unknown key "proto", did you mean "protocol"? "protocol", "port" or "endPort" is legal`,
   ],
   [
     '{toPorts: [{rules: {dns: [{matchPattern: "*"}]}}]}',
@@ -226,7 +226,7 @@ describe('an error of a rule of Cilium', () => {
     ],
     [
       ['endpointSelector: {}', egressLine, 'egres: []'],
-      '7:3: spec has the unknown key "egres": "description", "labels", "log", "endpointSelector", "nodeSelector", "egress", "egressDeny", "ingress", "ingressDeny" or "enableDefaultDeny" is legal',
+      '7:3: spec has the unknown key "egres", did you mean "egress"? "description", "labels", "log", "endpointSelector", "nodeSelector", "egress", "egressDeny", "ingress", "ingressDeny" or "enableDefaultDeny" is legal',
     ],
   ];
   for (const [lines, ...expected] of rows) {

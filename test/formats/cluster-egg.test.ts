@@ -150,7 +150,7 @@ describe('readClusterEgg refuses', () => {
     [egg('§[]'), `spec is a list: ${spec}`],
     [
       egg('{§programtype: tc}'),
-      'spec has the unknown key "programtype": "programType", "ingress" or "egress" is legal',
+      'spec has the unknown key "programtype", did you mean "programType"? "programType", "ingress" or "egress" is legal',
     ],
     [egg('{programType: §xdp}'), 'spec.programType is "xdp": "tc" or "cgroup" is legal'],
     [egg('{programType: §[tc]}'), 'spec.programType is a list: "tc" or "cgroup" is legal'],

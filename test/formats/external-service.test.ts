@@ -135,7 +135,7 @@ describe('readExternalService refuses', () => {
     const text = service('{dnsName: a.test, ports: [{port: 1}], §dnsNames: [], §cidr: 1}');
     const starts = atMarks(
       text,
-      'spec has the unknown key "dnsNames": ',
+      'spec has the unknown key "dnsNames", did you mean "dnsName"? ',
       'spec has the unknown key "cidr": ',
     );
     const errors = await errorsOf(text);

@@ -245,7 +245,7 @@ describe('readNetworkPolicy refuses', () => {
     ['§[[]]', 'spec is a list: a map with "podSelector", "policyTypes" and "egress" is legal'],
     [
       '{§egres: []}',
-      'spec has the unknown key "egres": "podSelector", "policyTypes", "ingress" or "egress" is legal',
+      'spec has the unknown key "egres", did you mean "egress"? "podSelector", "policyTypes", "ingress" or "egress" is legal',
     ],
     ['{policyTypes: §Egress}', 'spec.policyTypes is "Egress": a list of Ingress and Egress is legal'],
     ['{policyTypes: [§egress]}', 'spec.policyTypes[0] is "egress": "Ingress" or "Egress" is legal'],

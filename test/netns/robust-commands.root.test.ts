@@ -150,6 +150,8 @@ describe('check', () => {
     const done = await l7egg(host, 'check', `${ALLOWED_ADDRESS}:80`, `-instance=${enforcer.instance}`);
     assert.equal(done.code, 0);
     assert.match(done.stdout, /^allow 198\.51\.100\.210:80: -cn=\.ok\.example leases/u);
+    const explained = await l7egg(host, 'explain', `${ALLOWED_ADDRESS}:80`, `-instance=${enforcer.instance}`);
+    assert.match(explained.stdout, /\n {2}allow names .*, by a lease for \d+ s more: applies\n$/u);
   });
 
   test('with nothing in force: exit 3 and a sentence', async () => {

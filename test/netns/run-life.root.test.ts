@@ -56,6 +56,19 @@ describe('the life of a run', () => {
     assert.equal(lab.base.host.must('tc', ['filter', 'show', 'dev', 'eth0', 'egress']), '');
   });
 
+  test("reload is refused and disturbs nothing: signals are the command's", async (context) => {
+    const { run, instance } = await running(context, 'sleep 30');
+    const done = await lab.base.host.runAsync(findCli(), ['reload', `-instance=${instance}`]);
+    assert.equal(done.code, 2);
+    assert.equal(
+      done.stderr,
+      `l7egg-cli: instance "${instance}" is a command's under run: its policy stays until the command ends\n`,
+    );
+    assert.equal(hasEnded(run.pid), false);
+    run.kill('SIGTERM');
+    await endsWith(run, 143);
+  });
+
   test('a start that fails leaves nothing', async () => {
     const instance = newInstance();
     const ran = await lab.run([`-instance=${instance}`, '-policy=/no/file'], ['true']);

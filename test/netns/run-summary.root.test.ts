@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { findCli } from '../lab/checkout.ts';
@@ -180,17 +180,28 @@ describe('the summary of a run', () => {
       );
     });
 
-    test('that can not be written is said: the command decides the code, 125 in place of 0', async () => {
-      const file = join(lab.base.host.directory, 'folder');
-      mkdirSync(file);
-      for (const [code, expected] of [
-        [0, 125],
-        [4, 4],
+    test('that can not be written: nothing is started, exit 2', async () => {
+      const folder = lab.base.host.directory;
+      for (const [file, why] of [
+        [folder, 'EISDIR'],
+        [join(folder, 'none', 'x.md'), 'ENOENT'],
       ] as const) {
-        const ran = await lab.run([`-name=${OK}`, `-summary-md=${file}`], ['sh', '-c', `exit ${code}`]);
-        assert.equal(ran.code, expected);
-        assert.match(ran.said.at(-1) ?? '', /^Cannot write the summary: EISDIR.*folder/u);
+        const { code, stdout, stderr } = await lab.run(
+          [`-name=${OK}`, `-summary-md=${file}`],
+          ['echo', 'ran'],
+        );
+        assert.deepEqual([code, stdout], [2, '']);
+        assert.equal(stderr, `l7egg-cli: -summary-md "${file}" can't be written: ${why}\n`);
       }
+    });
+
+    test('goes to the file that was there, not to where the command points its path', async () => {
+      const file = join(lab.base.host.directory, 'turned.md');
+      const other = join(lab.base.host.directory, 'other');
+      writeFileSync(other, 'kept');
+      const turn = ['ln', '-sf', other, file];
+      assert.equal((await lab.run([`-name=${OK}`, `-summary-md=${file}`], turn)).code, 0);
+      assert.equal(readFileSync(other, 'utf8'), 'kept');
     });
   });
 
