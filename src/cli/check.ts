@@ -8,6 +8,7 @@ import type { Target } from '../policy/target.ts';
 import { anyOf } from '../wording.ts';
 import type { CheckOptions } from './options.ts';
 import { mentionOthers } from './others.ts';
+import { showProgress } from './progress.ts';
 
 /**
  * Says whether a connection would pass, by what is in force or by files alone, or whether files are valid. Exit code
@@ -58,7 +59,7 @@ async function load(
   target: Target | undefined,
 ): Promise<LoadedPolicies | undefined> {
   try {
-    return await new PolicyReader(source).load();
+    return await new PolicyReader(source).load(showProgress());
   } catch (thrown) {
     if (target || !(thrown instanceof NothingAppliesError)) throw thrown;
     process.stdout.write(`valid\n${thrown.message.replace(/^/gmu, '  ')}\n`);

@@ -9,12 +9,12 @@ import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { type Painter, PLAIN, renderText } from '../flow/render-text.ts';
-import type { Progress } from '../formats/read-documents.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
 import type { EnforceOptions } from './options.ts';
+import { showProgress } from './progress.ts';
 
 /** Events that wait for a slow reader of stdout. */
 const MAX_UNREAD_BYTES = 1 << 20;
@@ -81,22 +81,6 @@ async function loadPolicies(reader: PolicyReader, remark: (text: string) => void
   for (const text of loaded.remarks) remark(text);
   if (loaded.policies.length > 0) return loaded;
   throw new UsageError('nothing would be enforced: no policy that was given restricts egress');
-}
-
-/** Reading that takes this long is shown on a terminal. */
-const PROGRESS_AFTER_MS = 1_000;
-
-function showProgress(): Progress {
-  const begun = Date.now();
-  let isShown = false;
-  return async (at, of) => {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (!process.stderr.isTTY || Date.now() - begun < PROGRESS_AFTER_MS) return;
-    if (at < of || isShown)
-      process.stderr.write(`\rreading policies: ${Math.floor((100 * at) / of)} %\u001b[K`);
-    isShown = at < of;
-    if (!isShown) process.stderr.write('\r\u001b[K');
-  };
 }
 
 function describePolicy({ subject, policy, shaping }: SubjectPolicy): string[] {

@@ -16,6 +16,7 @@ import { OwnCgroup } from '../run/own-cgroup.ts';
 import { BlockedTargets } from './blocked.ts';
 import { holdSignals } from './held-signals.ts';
 import type { RunOptions } from './options.ts';
+import { showProgress } from './progress.ts';
 import { renderBlocked, renderBlockedMarkdown } from './run-summary.ts';
 
 /** The launcher lies beside the bundle. */
@@ -72,7 +73,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
 async function begin(options: RunOptions, cgroup: OwnCgroup): Promise<Running> {
   const { source } = options;
   const line = { ...source.line, subjects: [{ kind: 'cgroup' as const, path: cgroup.path }] };
-  const loaded = await new PolicyReader({ ...source, line }).load();
+  const loaded = await new PolicyReader({ ...source, line }).load(showProgress());
   for (const text of loaded.remarks) say(text);
   const { policy } = onlyPolicy(loaded, cgroup);
   const enforcer = await startEnforcer(
