@@ -279,11 +279,9 @@ __noinline int answer_query(struct __sk_buff *skb, __u32 area, __u32 with_l2, __
 	return is_tcp(&s->pkt) ? reset_both_ends(skb, s->area, with_l2) : refuse(skb, s->area, with_l2);
 }
 
-/* The socket is of a cgroup that has a policy of its own: it was judged where the cgroup's hooks are. Those are
- * there before the policy is, and still after it.
- */
-static __always_inline int is_judged_elsewhere(struct __sk_buff *skb, struct scratch *s,
-					       struct control *c)
+/* The policy of the cgroup that the socket is of, 0 when it has none of its own. */
+static __always_inline __u32 find_subject(struct __sk_buff *skb, struct scratch *s,
+					  struct control *c)
 {
 	__u32 *policy;
 
@@ -297,9 +295,21 @@ static __always_inline int is_judged_elsewhere(struct __sk_buff *skb, struct scr
 			continue;
 		policy = bpf_map_lookup_elem(&subject_cgroups, &id);
 		if (policy && find_policy(s->slot, *policy))
-			return 1;
+			return *policy;
 	}
 	return 0;
+}
+
+/* linux/socket.h */
+#define AF_INET 2
+#define AF_INET6 10
+
+/* The hooks of cgroups see what sockets of IP send, and nothing of packet sockets. */
+static __always_inline int has_cgroup_hooks(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	return sk && (sk->family == AF_INET || sk->family == AF_INET6);
 }
 
 static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, int with_l2)
@@ -307,12 +317,19 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	struct scratch *s = get_scratch(PACKET_SCRATCH);
 	struct control *c = get_control();
 	int parsed, verdict, socket, to_resolver;
+	__u32 subject;
 
 	if (!c || !s) /* fail closed: without control there is no policy */
 		return TC_ACT_SHOT;
 	begin(s, c, policy);
-	if (c->subject_levels[0] && is_judged_elsewhere(skb, s, c))
-		return PASS;
+	subject = c->subject_levels[0] ? find_subject(skb, s, c) : 0;
+	if (subject) {
+		/* Those hooks are there before the policy is, and still after it. */
+		if (has_cgroup_hooks(skb))
+			return PASS;
+		policy = subject;
+		begin(s, c, policy);
+	}
 	parsed = parse_packet(skb, s->area, with_l2);
 	if (parsed == PARSED_ARP)
 		return PASS;
