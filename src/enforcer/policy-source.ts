@@ -60,7 +60,7 @@ export class PolicyReader {
     const { readPolicies } = await import('../formats/read-policies.ts');
     const reading = readPolicies(texts, { ...context, lenient }, progress);
     const { parts, remarks } = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
-    if (parts.length === 0 && line.rules.length === 0) {
+    if (parts.every(({ isLeftOut }) => isLeftOut) && line.rules.length === 0) {
       const why = firstOf(remarks)
         .map((remark) => `\n${remark}`)
         .join('');

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UsageError } from '../errors.ts';
 import { diffPolicies } from '../policy/diff.ts';
+import { subjectText } from '../policy/subject.ts';
 import type { Enforcer } from './enforcer.ts';
 import { FileWatch } from './file-watch.ts';
 import type { LoadedPolicies, PolicyReader } from './policy-source.ts';
@@ -69,6 +70,7 @@ export class Reloader implements Disposable {
       if (isAsked) this.#enforcer.reload();
       const loaded = await this.#reader.load(() => this.#giveTurn());
       if (loaded.policies.length === 0) throw new UsageError('no policy restricts anything any more');
+      this.#refuseOpening(loaded);
       const lines = await diffPolicies(this.#enforcer.policies, loaded.policies, () => this.#giveTurn());
       const remarks = [...loaded.remarks, ...this.#otherInterfaces(loaded)];
       if (lines.length > 0) await this.#enforcer.swap(loaded.policies);
@@ -90,6 +92,16 @@ export class Reloader implements Disposable {
   async #giveTurn(): Promise<void> {
     await nextTurn();
     this.#closing.signal.throwIfAborted();
+  }
+
+  /* Nobody is opened by a file that came to say less: that is for a start. */
+  #refuseOpening({ unrestricted }: LoadedPolicies): void {
+    const restricted = new Set(this.#enforcer.policies.map(({ subject }) => subjectText(subject)));
+    const opened = unrestricted.map(subjectText).filter((text) => restricted.has(text));
+    if (opened.length === 0) return;
+    throw new UsageError(
+      `no policy restricts the egress of ${opened.join(', ')} any more: restart the enforcer if that is meant`,
+    );
   }
 
   #otherInterfaces({ efaces, ifaces }: LoadedPolicies): string[] {

@@ -62,7 +62,8 @@ function readSpec(
   );
   const content = combine(map.value, allowed, denied, enabled);
   // Read all the same where labels are not known, so that all that is wrong is told at once.
-  return fit === 'fits' ? content : undefined;
+  if (fit === 'fits') return content;
+  return content.restricts ? { restricts: false, rules: [], isLeftOut: true } : undefined;
 }
 
 /** `enabled`: what enableDefaultDeny says. */

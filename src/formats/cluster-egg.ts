@@ -32,6 +32,7 @@ export function readClusterEgg(document: MapValue, context: FormatContext): Poli
   const rules = egress ? readRules(egress, name) : [];
   const shaping = readShaping(egress?.getNonNull('shaping'));
   egress?.end();
+  if (isForSubject === undefined) return [{ name, restricts: false, rules: [], isLeftOut: true }];
   if (!isForSubject) return [];
   return [
     {

@@ -1,3 +1,4 @@
+import { NothingAppliesError } from '../errors.ts';
 import type { Policy, SubjectPolicy } from '../policy/policy.ts';
 import type { PortRange } from '../policy/port.ts';
 import { type DnsMode, dropRepeated, type Rule } from '../policy/rule.ts';
@@ -20,6 +21,8 @@ export interface CommandLinePolicy {
   readonly shaping?: Shaping;
 }
 
+const ALLOW_ALL: Rule = { who: { kind: 'any' }, action: 'allow', ports: [], source: 'not restricted' };
+
 /** What is to be in force, whom nothing restricts, and remarks for the owner. */
 export interface Combined {
   readonly policies: readonly SubjectPolicy[];
@@ -29,7 +32,8 @@ export interface Combined {
 
 /**
  * Adds up what flags and files say, subject by subject: rules are united, each said once. A subject for whom no flag
- * has a rule and no part restricts egress is left unrestricted. Strict DNS wins over open where files differ.
+ * has a rule and no part restricts egress is left unrestricted, but for what parts deny. Strict DNS wins over open where
+ * files differ. Throws NothingAppliesError for a subject that only parts which were left out may restrict.
  */
 export function combinePolicies(line: CommandLinePolicy, parts: readonly PolicyPart[]): Combined {
   const remarks: string[] = [];
@@ -48,17 +52,34 @@ export function combinePolicies(line: CommandLinePolicy, parts: readonly PolicyP
   const unrestricted: Subject[] = [];
   const named = new Set(line.subjects.map(subjectText));
   for (const [text, { subject, parts: own }] of bySubject) {
-    const rules = named.has(text) ? line.rules : [];
-    if (rules.length === 0 && own.length > 0 && !own.some(({ restricts }) => restricts)) {
-      unrestricted.push(subject);
-      remarks.push(`${text}: no policy restricts its egress, so it stays open`);
-      continue;
+    const rules = [...(named.has(text) ? line.rules : []), ...own.flatMap((part) => part.rules)];
+    const isRestricted = own.length === 0 || own.some(({ restricts }) => restricts);
+    if (!isRestricted && !(named.has(text) && line.rules.length > 0)) {
+      refuseLeftOut(text, own);
+      const denied = rules.filter(({ action }) => action === 'deny');
+      if (denied.length === 0) {
+        unrestricted.push(subject);
+        remarks.push(`${text}: no policy restricts its egress, so it is open`);
+        continue;
+      }
+      remarks.push(`${text}: no policy restricts its egress, so it is open but for what is denied`);
+      rules.splice(0, rules.length, ...denied, ALLOW_ALL);
     }
-    const policy = combineOne(line, subject, [...rules, ...own.flatMap((part) => part.rules)], own, remarks);
+    const policy = combineOne(line, subject, rules, own, remarks);
     const shaping = line.shaping ?? shapingOf(own, text, remarks);
     policies.push({ subject, policy, ...(shaping && { shaping }) });
   }
   return { policies, unrestricted, remarks };
+}
+
+/* What it would restrict is not known, and without it the subject would be open. */
+function refuseLeftOut(subject: string, parts: readonly PolicyPart[]): void {
+  const leftOut = parts.filter(({ isLeftOut }) => isLeftOut);
+  if (leftOut.length === 0) return;
+  const names = leftOut.map(({ name }) => `"${name}"`).join(', ');
+  throw new NothingAppliesError(
+    `${subject}: nothing would restrict its egress, and ${names}, which -lenient leaves out, may be for it: -label and -network say that`,
+  );
 }
 
 function combineOne(
@@ -76,10 +97,19 @@ function combineOne(
     rules: dropRepeated(rules, (text) => remarks.push(text)),
     dns: line.dns ?? said ?? line.defaultDns,
     audit: line.audit,
-    allowPrivateAnswers:
-      line.allowPrivateAnswers || parts.some(({ allowPrivateAnswers }) => allowPrivateAnswers === true),
+    allowPrivateAnswers: line.allowPrivateAnswers || allowsPrivate(parts, subject, remarks),
     inbound: line.inbound ?? inboundOf(parts) ?? (subject.kind === 'host' ? 'all' : []),
   };
+}
+
+/* Who says no to it means it for the subject. */
+function allowsPrivate(parts: readonly PolicyPart[], subject: Subject, remarks: string[]): boolean {
+  const said = new Set(parts.flatMap(({ allowPrivateAnswers }) => allowPrivateAnswers ?? []));
+  if (said.size > 1)
+    remarks.push(
+      `${subjectText(subject)}: one policy allows private answers, another does not: they are refused`,
+    );
+  return said.has(true) && !said.has(false);
 }
 
 /* Rates do not add up: the first counts. */

@@ -41,7 +41,9 @@ export function readNetworkPolicySpec(
   const typesInForce = readPolicyTypes(types);
   // As the API server fills in policyTypes: an empty list of them, and of rules, is as good as absent.
   const restricts = typesInForce.length > 0 ? typesInForce.includes('Egress') : items.length > 0;
-  if (!isForNetwork || !isForPod) return [];
+  if (isForOthers) return [];
+  if (!isForNetwork || !isForPod)
+    return restricts ? [{ name, restricts: false, rules: [], isLeftOut: true }] : [];
   if (ingress) ingress.warn('is about ingress, which is not controlled: left out');
   else if (typesInForce.includes('Ingress'))
     types?.warn('names Ingress, and ingress is not controlled: left out');

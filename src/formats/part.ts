@@ -16,6 +16,8 @@ export interface PolicyPart {
    */
   readonly restricts: boolean;
   readonly rules: readonly Rule[];
+  /** It restricts, and whether it is for the subject can't be known: `-lenient` left it out. */
+  readonly isLeftOut?: true;
   /** Settings, undefined = says nothing of it. */
   readonly dns?: DnsMode;
   readonly allowPrivateAnswers?: boolean;

@@ -130,7 +130,12 @@ describe('a selector', () => {
   });
 
   test('of labels that are not known leaves the rule out when lenient', async () => {
-    assert.deepEqual(await read(unknown, { lenient: true }), { parts: [], remarks: [`${what}: left out`] });
+    const { parts, remarks } = await read(unknown, { lenient: true });
+    assert.deepEqual(remarks, [`${what}: left out`]);
+    assert.deepEqual(
+      parts.map(({ rules, restricts, isLeftOut }) => [rules, restricts, isLeftOut]),
+      [[[], false, true]],
+    );
   });
 
   test('of labels that are not known does not hide what is wrong besides', async () => {

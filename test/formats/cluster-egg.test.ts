@@ -264,8 +264,11 @@ test('readClusterEgg says which prefix it masked', async () => {
   assert.deepEqual((await read(text)).remarks, atMarks(text, what));
 });
 
-test('readClusterEgg makes no part when its pods can not be known, with -lenient', async () => {
+test('readClusterEgg makes a part that is left out when its pods can not be known, with -lenient', async () => {
   const { parts, remarks } = await read(DOCUMENTED, { lenient: true });
-  assert.deepEqual(parts, []);
+  assert.deepEqual(
+    parts.map(({ rules, restricts, isLeftOut }) => [rules, restricts, isLeftOut]),
+    [[[], false, true]],
+  );
   assert.equal(remarks.length, 1);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { NothingAppliesError } from '../../src/errors.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../../src/formats/combine.ts';
 import type { PolicyPart } from '../../src/formats/part.ts';
 import { parseFlagRules } from '../../src/policy/flag-rules.ts';
@@ -112,7 +113,57 @@ describe('combinePolicies gives rules to', () => {
       part('x', { restricts: false, subject: 'pid:7' }),
     ]);
     assert.deepEqual([policies, unrestricted.map(subjectText)], [[], ['pid:7']]);
-    assert.deepEqual(remarks, ['pid:7: no policy restricts its egress, so it stays open']);
+    assert.deepEqual(remarks, ['pid:7: no policy restricts its egress, so it is open']);
+  });
+
+  test('who is not restricted and denied something: all but that', () => {
+    const denial: Rule = { ...rule('evil.test'), action: 'deny' };
+    const { policies, unrestricted, remarks } = combinePolicies(line(), [
+      part('x', { restricts: false, rules: [denial, rule('a.test')] }),
+    ]);
+    assert.deepEqual(unrestricted, []);
+    assert.deepEqual(
+      policies.map(({ policy }) => policy.rules),
+      [[denial, { who: { kind: 'any' }, action: 'allow', ports: [], source: 'not restricted' }]],
+    );
+    assert.deepEqual(remarks, ['host: no policy restricts its egress, so it is open but for what is denied']);
+  });
+
+  test('who is denied something where another part restricts: no more than that allows', () => {
+    const denial: Rule = { ...rule('evil.test'), action: 'deny' };
+    const parts = [part('x', { restricts: false, rules: [denial] }), part('y')];
+    const { policies } = combinePolicies(line(), parts);
+    assert.deepEqual(
+      policies.map(({ policy }) => policy.rules),
+      [[denial, rule('y')]],
+    );
+  });
+
+  test('nobody who would be open because of what -lenient left out', () => {
+    const leftOut = part('np', { restricts: false, rules: [], isLeftOut: true });
+    const open = part('open', { restricts: false, rules: [] });
+    for (const parts of [[leftOut], [leftOut, open], [leftOut, part('other', { subject: 'pid:7' })]])
+      assert.throws(
+        () => combinePolicies(line(), parts),
+        new NothingAppliesError(
+          'host: nothing would restrict its egress, and "np", which -lenient leaves out, may be for it: -label and -network say that',
+        ),
+      );
+    assert.equal(combinePolicies(line(), [leftOut, part('y')]).policies.length, 1);
+    assert.equal(combinePolicies(line({ rules: [rule('z')] }), [leftOut]).policies.length, 1);
+  });
+
+  test('private answers only where no part refuses them', () => {
+    const yes = part('yes', { allowPrivateAnswers: true });
+    const no = part('no', { allowPrivateAnswers: false });
+    const allows = (...parts: PolicyPart[]) => {
+      const { policies, remarks } = combinePolicies(line(), parts);
+      return [policies[0]?.policy.allowPrivateAnswers, remarks.length];
+    };
+    assert.deepEqual(allows(yes), [true, 0]);
+    assert.deepEqual(allows(yes, part('z')), [true, 0]);
+    assert.deepEqual(allows(no), [false, 0]);
+    assert.deepEqual(allows(yes, no), [false, 1]);
   });
 
   test('each rule once, by its first source', () => {
