@@ -60,7 +60,7 @@ export class ContainerSubjects implements Disposable {
   /** Where the subjects' policies are in force. */
   places(subjects: readonly NumberedSubject[]): PlacedSubject[] {
     return [...this.#followed.values()].flatMap(({ place, container }) => {
-      const found = subjectFor(subjects, container);
+      const [found] = subjectsFor(subjects, container);
       return found ? [{ ...place, policyId: found.policyId }] : [];
     });
   }
@@ -120,7 +120,7 @@ export class ContainerSubjects implements Disposable {
 
   /* `late`: why packets may have passed before, for the owner. */
   #follow(container: Container, late: string | undefined, isHeld = false): void {
-    const found = subjectFor(this.#context.subjects(), container);
+    const [found, ...others] = subjectsFor(this.#context.subjects(), container);
     const known = this.#followed.get(keyOf(container));
     if (!found) {
       if (known) this.#end(container);
@@ -133,6 +133,10 @@ export class ContainerSubjects implements Disposable {
       this.#followed.set(keyOf(container), { ...followed, subject: subjectText(subject) });
       this.#trustOwn(policyId, followed, isHeld);
       this.#context.place({ ...followed.place, policyId });
+      for (const { subject: other } of others)
+        this.#context.remark(
+          `container ${titleOf(container)} matches ${subjectText(other)}, too, whose policy is NOT in force on it: one is`,
+        );
       const when = late === undefined ? 'before its first packet' : `late: ${late}`;
       this.#context.remark(`container ${titleOf(container)}: ${subjectText(subject)} in force, ${when}`);
     } catch (thrown) {
@@ -201,12 +205,13 @@ export class ContainerSubjects implements Disposable {
   }
 }
 
-/* A name goes before a label, for it is said of one container only; of two alike the first. */
-function subjectFor(subjects: readonly NumberedSubject[], container: Container): NumberedSubject | undefined {
+/* The first one counts. A name goes before a label, for it is said of one container only. */
+function subjectsFor(subjects: readonly NumberedSubject[], container: Container): NumberedSubject[] {
   const matching = subjects.filter(
     ({ subject }) => isContainerSubject(subject) && matchesContainer(subject, container),
   );
-  return matching.find(({ subject }) => subject.kind === 'container') ?? matching[0];
+  const isNamed = ({ subject }: NumberedSubject) => subject.kind === 'container';
+  return [...matching.filter(isNamed), ...matching.filter((each) => !isNamed(each))];
 }
 
 function openContainer(container: Container, subject: string): Followed {

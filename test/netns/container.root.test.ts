@@ -258,13 +258,13 @@ describe('a container', () => {
     const file = join(daemon.directory, 'two.yaml');
     writeFileSync(
       file,
-      ['a', 'b']
-        .map((id, index) =>
+      ['label:tier=locked', 'container:a', 'container:b']
+        .map((subject, index) =>
           [
             'apiVersion: l7egg/v1',
             'kind: EgressPolicy',
-            `subject: container:${id}`,
-            `rules: [{cidrs: [${[ALLOWED_ADDRESS, BLOCKED][index]}]}]`,
+            `subject: ${subject}`,
+            `rules: [{cidrs: [${['192.0.2.0/24', ALLOWED_ADDRESS, BLOCKED][index]}]}]`,
           ].join('\n'),
         )
         .join('\n---\n'),
@@ -273,7 +273,8 @@ describe('a container', () => {
     const both = [tryTo(ALLOWED_ADDRESS), tryTo(BLOCKED)].join(';');
     const results: string[][] = [];
     for (const id of ['a', 'b', 'c']) {
-      const spec = id === 'c' ? {} : { judgedBy: process };
+      const labels = id === 'a' ? { tier: 'locked' } : {};
+      const spec = id === 'c' ? {} : { judgedBy: process, labels };
       results.push(await (await run(id, `${both}; sleep 600`, 2, spec)).result());
     }
     assert.deepEqual(results, [
@@ -281,6 +282,10 @@ describe('a container', () => {
       ['closed', 'open'],
       ['open', 'open'],
     ]);
+    await process.waitForLine(
+      /^container "a" matches label:tier=locked, too, whose policy is NOT in force on it/u,
+      LIMIT_MS,
+    );
     for (const id of ['a', 'b', 'c']) daemon.end(namespace, id);
   });
 });

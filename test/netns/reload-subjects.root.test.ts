@@ -115,6 +115,23 @@ test('of two cgroups one goes and a third comes; the first one notices nothing',
   assert.equal(openTo(goes).length, 3, 'nobody controls it any more');
 });
 
+test('a policy that no longer restricts a cgroup does not open it', async (context) => {
+  const cgroup = makeCgroup(context);
+  const file = `${makeDirectory(host)}/policy.yaml`;
+  const policy = (types: string) =>
+    `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: np}\nspec: {podSelector: {}, policyTypes: [${types}], egress: [{to: [{ipBlock: {cidr: ${ONE}/32}}]}]}\n`;
+  writeFileSync(file, policy('Egress'));
+  const instance = newInstance();
+  context.after(() => l7egg(host, 'clean', `-instance=${instance}`));
+  const enforcer = await startEnforcer(host, [`-cgroup=${cgroup.path}`, `-policy=${file}`], { instance });
+  assert.deepEqual(openTo(cgroup), [ONE]);
+  writeFileSync(file, policy('Ingress'));
+  const refused = await reload(host, enforcer);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /no policy restricts/u);
+  assert.deepEqual(openTo(cgroup), [ONE]);
+});
+
 test('one cgroup by another name keeps its rules and their ids', async (context) => {
   const cgroup = makeCgroup(context);
   const file = `${makeDirectory(host)}/policy.yaml`;
