@@ -16,7 +16,7 @@ export interface Decision {
   readonly considered: readonly string[];
 }
 
-/** A verdict with its reason, as it is while nothing but reports is made where `audit` is. */
+/** An answer as it is where -audit lets pass, and reports, what would be refused. */
 export function underAudit<Answer extends Omit<Decision, 'considered'>>(
   audit: boolean,
   answer: Answer,
