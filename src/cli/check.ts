@@ -1,5 +1,6 @@
 import { checkTarget } from '../enforcer/check.ts';
 import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
+import { tryCompile } from '../enforcer/try-compile.ts';
 import { NothingAppliesError, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { type Decision, decide } from '../policy/decide.ts';
@@ -28,11 +29,12 @@ export async function runCheck(options: CheckOptions): Promise<number> {
   return tell(options, answer);
 }
 
-/* Without root and without asking anybody: what the files say. */
+/* Without root and without asking anybody: what the files say, where `enforce` would take them. */
 async function checkFiles(options: CheckOptions, target: Target | undefined): Promise<number> {
   const loaded = await load(options, target);
   if (!loaded) return 0;
   const { policies, unrestricted, remarks } = loaded;
+  tryCompile(policies);
   for (const remark of remarks) process.stderr.write(`${remark}\n`);
   if (!target) {
     if (options.subject) choose(policies, options.subject);

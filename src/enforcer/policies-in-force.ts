@@ -25,6 +25,7 @@ export function recordPolicies(
       subject: subjectText(subject),
       dns: policy.dns,
       audit: policy.audit,
+      allowPrivateAnswers: policy.allowPrivateAnswers,
       settings: [...describeSettings(policy), ...(shaping ? [describeShaping(shaping)] : [])],
     })),
     nextPolicyId,

@@ -35,6 +35,8 @@ export interface RecordedPolicy {
   readonly subject: string;
   readonly dns: 'open' | 'strict';
   readonly audit: boolean;
+  /** Absent in records of earlier versions. */
+  readonly allowPrivateAnswers?: boolean;
   /** Sentences on what else was set. */
   readonly settings: readonly string[];
 }

@@ -1,8 +1,9 @@
 import { describeRule } from './describe.ts';
+import { mayLookUp } from './may-look-up.ts';
+import { hasPort, openRules } from './open-rules.ts';
 import type { Policy } from './policy.ts';
-import { matchesPort, sampleOf } from './port.ts';
 import { formatAddress } from './prefix.ts';
-import { letsPass, portsInForce, type Rule } from './rule.ts';
+import { letsPass, type Rule } from './rule.ts';
 import { portText, type Target } from './target.ts';
 import { holdsAddress, holdsName, isByAddress } from './who.ts';
 
@@ -15,6 +16,15 @@ export interface Decision {
   readonly considered: readonly string[];
 }
 
+/** An answer as it is where -audit lets pass, and reports, what would be refused. */
+export function underAudit<Answer extends Omit<Decision, 'considered'>>(
+  audit: boolean,
+  answer: Answer,
+): Answer {
+  if (!audit || answer.verdict === 'allow') return answer;
+  return { ...answer, verdict: 'allow', because: `audit lets all pass; else: ${answer.because}` };
+}
+
 /**
  * Decides by the policy alone: nothing is resolved, so a name is judged by the rules that speak of names, and by
  * those for every address. Without a port any port is asked for: one that passes is enough.
@@ -22,21 +32,17 @@ export interface Decision {
 export function decide(policy: Policy, target: Target): Decision {
   const speaking = policy.rules.filter((rule) => speaksOf(rule, target));
   const considered = rank(speaking).map((rule) => {
-    const says = hasPort(policy, rule, target) ? 'applies' : `not ${portText(target)}`;
+    const says = hasPort(rule, policy.dns, target) ? 'applies' : `not ${portText(target)}`;
     return `${describeRule(rule)} (${rule.source}): ${says}`;
   });
-  const ranges = speaking.flatMap((rule) => portsInForce(rule, policy.dns));
-  const ports = target.port === undefined ? sampleOf(ranges, target.l4Proto) : [];
-  const passing = ports.find((port) => passes(policy, speaking, { ...target, port }));
-  const asked = { ...target, ...(passing !== undefined && { port: passing }) };
-  const open = speaking.filter((rule) => hasPort(policy, rule, asked));
-  const answer = (verdict: Decision['verdict'], because: string): Decision => {
-    if (verdict === 'deny' && policy.audit)
-      return { verdict: 'allow', because: `audit lets all pass; else: ${because}`, considered };
-    return { verdict, because, considered };
-  };
-  const denial = open.find(({ action }) => action === 'deny');
+  const open = openRules(speaking, policy.dns, target);
+  const answer = (verdict: Decision['verdict'], because: string): Decision =>
+    underAudit(policy.audit, { verdict, because, considered });
+  const denial = [...open, ...speaking.filter(({ who }) => !isByAddress(who))].find(
+    ({ action }) => action === 'deny',
+  );
   if (denial) return answer('deny', `${denial.source} denies ${hostText(target)}`);
+  if (isLookupRefused(policy, target)) return answer('deny', noRule(policy, target));
   const allowing = rank(open).find(({ action }) => action === 'allow');
   if (allowing) return answer('allow', `${allowing.source}: ${describeRule(allowing)}`);
   const audited = open.find(({ action }) => action === 'audit');
@@ -47,19 +53,19 @@ export function decide(policy: Policy, target: Target): Decision {
   return answer('deny', noRule(policy, target));
 }
 
-function passes(policy: Policy, speaking: readonly Rule[], target: Target): boolean {
-  const open = speaking.filter((rule) => hasPort(policy, rule, target));
-  return open.some(letsPass) && !open.some(({ action }) => action === 'deny');
+function isLookupRefused(policy: Policy, { host }: Target): boolean {
+  return host.kind === 'name' && !mayLookUp(policy, host.name);
 }
 
 function noRule(policy: Policy, target: Target): string {
   if (target.host.kind === 'address') return `no rule holds ${hostText(target)}`;
-  const lookup = policy.dns === 'strict' ? ', and with dns strict its lookup is refused' : '';
+  if (isLookupRefused(policy, target))
+    return `no rule lists ${hostText(target)}, and with dns strict its lookup is refused`;
   const byAddress = policy.rules.some((rule) => letsPass(rule) && isByAddress(rule.who));
   const hint = byAddress
     ? '; a rule for addresses may hold where it leads to, which is not looked up here'
     : '';
-  return `no rule lists ${hostText(target)}${lookup}${hint}`;
+  return `no rule lists ${hostText(target)}${hint}`;
 }
 
 /* Of a name also the rules for every address: wherever it leads, they hold it. */
@@ -74,12 +80,6 @@ function rank(rules: readonly Rule[]): Rule[] {
   const place = ({ action, who }: Rule) =>
     action === 'deny' ? 0 : action === 'audit' ? 3 : isByAddress(who) ? 1 : 2;
   return [...rules].sort((a, b) => place(a) - place(b));
-}
-
-function hasPort(policy: Policy, rule: Rule, { port, l4Proto }: Target): boolean {
-  const ports = portsInForce(rule, policy.dns);
-  if (port !== undefined) return matchesPort(ports, l4Proto, port);
-  return ports.length === 0 || ports.some((range) => range.l4Proto === 0 || range.l4Proto === l4Proto);
 }
 
 function hostText({ host }: Target): string {

@@ -110,8 +110,9 @@ export const NO_DNS_PORTS: readonly PortRange[] = [
 export function sampleOf(ranges: readonly PortRange[], l4Proto: number): number[] {
   const isTyped = l4Proto === ICMP || l4Proto === ICMPV6;
   const most = isTyped ? MAX_TYPE : MAX_PORT;
-  const edges = [isTyped ? 0 : 1, ...ranges.flatMap(({ low, high }) => [low, high + 1])];
-  return [...new Set(edges)].filter((port) => port <= most);
+  const least = isTyped ? 0 : 1;
+  const edges = [least, ...ranges.flatMap(({ low, high }) => [low, high + 1])];
+  return [...new Set(edges)].filter((port) => least <= port && port <= most);
 }
 
 /** Whether ranges hold a port of a protocol, for ICMP a type. The empty list holds everything. */

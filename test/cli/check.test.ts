@@ -14,6 +14,10 @@ const STRANGER = `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadat
 const OPEN = `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: in}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n`;
 const EGG = `apiVersion: maciekleks.dev/v1alpha1\nkind: ClusterEgg\nmetadata: {name: egg}\nspec: {programType: cgroup, egress: {commonNames: [.a.test]}}\n`;
 
+function numbered(count: number, one: (n: number) => string): string {
+  return Array.from({ length: count }, (_, n) => one(n)).join(', ');
+}
+
 const FOLDER = mkdtempSync(join(tmpdir(), 'l7egg-check-'));
 after(() => rmSync(FOLDER, { recursive: true }));
 const FILES = {
@@ -35,6 +39,8 @@ const FILES = {
   'bad.yaml': `${HEAD}rules:\n- names: [a..b, 7]\n  action: alow\n`,
   'worse.yaml': `${HEAD}rule: []\n`,
   'half.yaml': WEB.slice(0, -4),
+  'patterns.yaml': `${HEAD}rules: [{names: [${numbered(20, (n) => `"*a${n}*.test"`)}]}]`,
+  'many.yaml': `${HEAD}rules: [{names: [${numbered(40_000, (n) => `n${n}.test`)}]}]`,
   'empty.yaml': '',
   'escape.yaml': `${HEAD}rules: [{action: "\\e[31mred"}]`,
 };
@@ -270,6 +276,24 @@ describe('check refuses with exit code 2', () => {
       assert.equal(done.code, 2);
       assert.equal(done.stdout, '');
       assert.deepEqual(done.stderr.trimEnd().split('\n').slice(0, stderr.length), stderr);
+    });
+  }
+
+  const TOO_MUCH = [
+    ...['check', 'check x.test:80', 'explain 192.0.2.1'].map((words) => ({
+      line: `${words} -policy=@patterns.yaml`,
+      says: /^l7egg-cli: 20 patterns may match names that end in ".test": at most 8 are legal/u,
+    })),
+    {
+      line: 'check -policy=@many.yaml',
+      says: /^l7egg-cli: 40000 name rules are too many: 16384 are legal/u,
+    },
+  ];
+  for (const { line, says } of TOO_MUCH) {
+    test(`${line}, which enforce would refuse, too`, () => {
+      const { code, stdout, stderr } = run(line);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, says);
     });
   }
 

@@ -71,6 +71,7 @@ describe('decide', () => {
     [['deny exact a.test'], '10.0.0.1', 'deny no rule holds 10.0.0.1'],
     [['allow exact a.test', 'deny any any'], 'a.test', 'deny r2 denies a.test'],
     [['allow exact a.test', 'allow any any'], 'a.test', 'allow r2: allow every address'],
+    [['allow any any', 'deny exact a.test 25/tcp'], 'a.test:80', 'deny r2 denies a.test'],
     [['lookup exact a.test'], 'a.test', 'deny no rule lists a.test'],
     [AUDITED, 'x.a.test', 'allow r1: audit names that end in ".a.test", which is reported'],
     [AUDITED, 'www.a.test', 'allow r2: allow the name www.a.test'],
@@ -84,6 +85,29 @@ describe('decide', () => {
       told(policyOf([], { dns: 'strict' }), 'a.test'),
       'deny no rule lists a.test, and with dns strict its lookup is refused',
     );
+  });
+
+  test('under strict a rule for every address opens no name whose lookup is refused', () => {
+    const strict = (...rules: readonly string[]) => policyOf(rules, { dns: 'strict' });
+    const refused = 'deny no rule lists a.test, and with dns strict its lookup is refused';
+    assert.equal(told(strict('allow any any 443/tcp'), 'a.test:443'), refused);
+    assert.equal(told(strict('allow any any 443/tcp', 'allow exact b.test'), 'a.test:443'), refused);
+    assert.equal(told(strict('allow any any 443/tcp'), 'a.test'), refused);
+    const opened = 'allow r1: allow every address on 443/tcp';
+    for (const rule of [
+      'lookup exact a.test',
+      'allow exact a.test',
+      'allow suffix .a.test',
+      'audit exact x.a.test',
+    ])
+      assert.equal(told(strict('allow any any 443/tcp', rule), 'a.test:443'), opened, rule);
+    assert.equal(told(strict('allow any any 443/tcp'), '192.0.2.1:443'), opened);
+  });
+
+  test('without a port does not ask for port 0, which nothing goes to', () => {
+    const rules = ['allow prefix 10.0.0.0/8 tcp', 'deny prefix 10.0.0.0/8 1-65535/tcp'];
+    assert.equal(told(policyOf(rules), '10.0.0.1'), 'deny r2 denies 10.0.0.1');
+    assert.match(told(policyOf(['allow prefix 10.0.0.0/8 icmp:0']), '10.0.0.1:0/icmp'), /^allow /u);
   });
 
   test('under strict takes ports of DNS out of rules that do not name them', () => {
