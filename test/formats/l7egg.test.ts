@@ -156,6 +156,27 @@ test('readL7egg warns of bits past the length of a prefix', async () => {
   assert.deepEqual(remarks, atMarks(text, what));
 });
 
+describe('readL7egg warns of what denies nothing:', () => {
+  const nobody = 'rules[0] denies nothing: what it lists is empty, and an absent list is anything';
+  const rows: readonly (readonly [list: string, ...whats: string[]])[] = [
+    [
+      '[{action: deny, cidrs: [9.9.9.9], ports: §[]}]',
+      'rules[0].ports is empty, so the rule denies nothing: without "ports" it denies every port',
+    ],
+    ['[§{action: deny, names: []}]', nobody],
+    ['[§{action: deny, suffixes: []}]', nobody],
+    ['[§{action: deny, cidrs: []}]', nobody],
+    ['[§{action: deny, cidrs: [], ports: []}]', nobody],
+    ['[{action: deny}]'],
+    ['[{action: deny, names: [], cidrs: [9.9.9.9]}]'],
+    ['[{action: allow, names: []}, {cidrs: [9.9.9.9], ports: []}]'],
+  ];
+  for (const [list, ...whats] of rows)
+    test(list, async () =>
+      assert.deepEqual((await read(rules(list))).remarks, atMarks(rules(list), ...whats)),
+    );
+});
+
 const NAME = 'a name such as www.example.com is legal';
 const LABELS = 'letters, digits, "-", "_" and single dots between labels are legal';
 const SUBJECT = 'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
