@@ -296,7 +296,7 @@ describe('readL7egg refuses', () => {
       'rules[0].cidrs[0].except is "10.1.0.0/16": a list of prefixes is legal',
     ],
     [rule('{ports: [§0]}'), 'rules[0].ports[0]: port "0" has the port "0": 1 to 65535 is legal'],
-    [rule('{ports: [§017]}'), 'rules[0].ports[0]: port "017" has the port "017": 1 to 65535 is legal'],
+    [rule('{ports: [§017]}'), 'rules[0].ports[0] is 017: a plain decimal number is legal'],
     [rule('{ports: [§true]}'), 'rules[0].ports[0] is true: a port such as 443/tcp is legal'],
     [rule('{ports: [§9-1]}'), 'rules[0].ports[0]: port "9-1" goes down: the lower port comes first'],
     [
