@@ -281,6 +281,10 @@ describe('readL7egg refuses', () => {
       rule('{cidrs: [§10.0.0.0/33]}'),
       'rules[0].cidrs[0]: prefix "10.0.0.0/33" has the length "33": 0 to 32 is legal',
     ],
+    [
+      rule('{cidrs: [§"::ffff:10.0.0.0/24"]}'),
+      'rules[0].cidrs[0]: prefix "::ffff:10.0.0.0/24" has an IPv4-mapped address and the length "24": 10.0.0.0/24, or 96 to 128, is legal',
+    ],
     [rule('{cidrs: [§{except: []}]}'), 'rules[0].cidrs[0] has no "cidr": a prefix is legal'],
     [
       rule('{cidrs: [{cidr: 10.0.0.0/8, §but: []}]}'),
