@@ -15,6 +15,7 @@ export function suggest(word: string, known: readonly string[], dash = ''): stri
   const begun =
     lower.length > 2 ? known.find((candidate) => candidate.toLowerCase().startsWith(lower)) : undefined;
   const near = known
+    .filter(({ length }) => Math.abs(length - lower.length) <= 2) // others are further away, and may be megabytes
     .map((candidate) => ({ candidate, distance: editDistance(lower, candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= 2 && distance < lower.length)
     .sort((a, b) => a.distance - b.distance)

@@ -28,6 +28,8 @@ export function readEgress(value: Value, source: string, action: 'allow' | 'deny
   if (!ports.isDnsOnly) {
     for (const { value, what } of peers.strangers) leaveOut(value, what, action);
   }
+  if (action === 'deny' && peers.kind === 'absent' && !ports.ranges)
+    value.warn('denies nothing: it says neither whom nor what, and "toEntities: [all]" denies everything');
   if (isBarred || peers.kind === 'nobody') return NOTHING;
   const lookups = readLookups(value, peers, ports, source);
   const whos = whosOf(peers, ports);

@@ -66,11 +66,12 @@ const V6: Family = {
 };
 
 /** An entry of `icmps`: types of ICMP and ICMPv6, none when it has no fields. */
-export function readIcmp(value: Value): PortRange[] {
+export function readIcmp(value: Value, action: 'allow' | 'deny'): PortRange[] {
   const map = value.map('a map with "fields" is legal');
   const list = map?.getNonNull('fields');
   const fields = list?.list() ?? [];
   map?.end();
+  if (action === 'deny' && fields.length === 0) value.warn('denies nothing: it lists no "fields"');
   if (fields.length > MAX_FIELDS)
     list?.error(`has ${fields.length} entries: at most ${MAX_FIELDS} are legal`);
   return fields.flatMap(readField);

@@ -44,7 +44,10 @@ export function readPorts(rule: MapValue, action: 'allow' | 'deny'): Ports {
   if (toPorts.length > 0 && icmps.length > 0)
     icmpsValue?.error('stands beside toPorts: a rule of its own is legal');
   const read = action === 'deny' ? readDenyEntry : readEntry;
-  const entries: Entry[] = [...toPorts.map(read), ...icmps.map((each) => ({ ranges: readIcmp(each) }))];
+  const entries: Entry[] = [
+    ...toPorts.map(read),
+    ...icmps.map((each) => ({ ranges: readIcmp(each, action) })),
+  ];
   const lookups = entries.flatMap((entry) => entry.lookups ?? []);
   return {
     // An empty list is as good as none (pkg/policy/api/egress.go: "If omitted or empty, the member has no effect").
@@ -58,6 +61,8 @@ function readDenyEntry(value: Value): Entry {
   const map = value.map('a map with "ports" is legal');
   const ports = map ? takePorts(map) : [];
   map?.end();
+  if (ports.length === 0)
+    value.warn('denies nothing: it lists no "ports", and without toPorts all are denied');
   return { ranges: ports.flatMap((each) => readPort(each, 'deny')) };
 }
 

@@ -10,6 +10,8 @@ import { readPrefix } from './read-prefix.ts';
 import type { MapValue, Value } from './value.ts';
 
 const PROGRAM_TYPES = ['tc', 'cgroup'] as const;
+/** As IFNAMSIZ, without its NUL. */
+const MAX_INTERFACE = 15;
 const SPEC = 'a map with "programType", "ingress" and "egress" is legal';
 const EGRESS = 'a map with "commonNames", "cidrs", "ports", "shaping" and "interfaceName" is legal';
 
@@ -52,6 +54,8 @@ function readInterface(map: MapValue, mode: 'tc' | 'cgroup' | undefined): string
   const value = map.getNonNull('interfaceName');
   const name = value?.text('the name of an interface is legal');
   if (!value || name === undefined) return undefined;
+  if (name.length > MAX_INTERFACE)
+    return value.error(`has ${name.length} characters: at most ${MAX_INTERFACE} are legal`);
   if (name === '') return value.error('is empty: the name of an interface is legal');
   if (mode !== 'cgroup') return name;
   return value.error('is legal with "programType: tc" only, and "cgroup" is what an absent one means');

@@ -84,6 +84,12 @@ function readRule(value: Value, title: string): Rule[] {
   if (portList && action === 'deny' && whos.some((who) => !isByAddress(who))) {
     return portList.error('limits a rule that denies names: a lookup has no port, so leave it out') ?? [];
   }
+  if (action === 'deny') {
+    if (whos.length === 0)
+      value.warn('denies nothing: what it lists is empty, and an absent list is anything');
+    else if (portList && ports.length === 0)
+      portList.warn('is empty, so the rule denies nothing: without "ports" it denies every port');
+  }
   if (portList && ports.length === 0) return []; // of nothing
   return whos.map((who) => ({ who, action, ports, source }));
 }

@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.ts';
 import type { MapValue, Value } from './value.ts';
 
 /** What `metadata` of a Kubernetes object says that policies need. */
@@ -9,11 +10,17 @@ export interface ObjectMetadata {
   readonly annotations?: Value;
 }
 
+/* Names stand in events and remarks, one a line; none in Kubernetes is longer (RFC 1123). */
+function parseObjectName(text: string): string {
+  if (/^[^\p{C}\p{Zl}\p{Zp}]{1,253}$/u.test(text)) return text;
+  throw new UsageError(`name "${text}" is not legal: 1 to 253 characters of one line are`);
+}
+
 /** Reads `metadata` of a document. The rest of it (labels, owners, times) is for the cluster and means nothing here. */
 export function readMetadata(document: MapValue): ObjectMetadata {
   const map = document.getNonNull('metadata')?.map('a map with "name" is legal');
-  const name = map?.getNonNull('name')?.text('the name of the policy is legal');
-  const namespace = map?.getNonNull('namespace')?.text('the name of a namespace is legal');
+  const name = map?.getNonNull('name')?.parse(parseObjectName, 'the name of the policy is legal');
+  const namespace = map?.getNonNull('namespace')?.parse(parseObjectName, 'the name of a namespace is legal');
   const annotations = map?.getNonNull('annotations');
   return {
     name: name ?? document.value.place.file,

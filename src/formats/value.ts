@@ -13,6 +13,8 @@ export interface Source {
   readonly problems: Problems;
 }
 
+const PLAIN = 'a plain decimal number is legal';
+
 /** How an error calls what stands there. */
 function describe(node: Node | null): string {
   if (node === null || (isScalar(node) && node.value === null)) return 'nothing';
@@ -105,13 +107,12 @@ export class Value {
     return typeof value === 'string' ? value : this.#wrong(legal);
   }
 
-  /** Text as it stands in the file, also where YAML reads a number in it. */
+  /** Text, also where YAML reads a number in it; that has to be plain decimal, which every reader reads alike. */
   scalarText(legal = 'text or a number is legal'): string | undefined {
     const value = this.#scalar();
     if (typeof value === 'string') return value;
-    return typeof value === 'number' && isScalar(this.#node)
-      ? (this.#node.source ?? String(value))
-      : this.#wrong(legal);
+    if (typeof value !== 'number') return this.#wrong(legal);
+    return this.#isPlain() ? String(value) : this.#wrong(PLAIN);
   }
 
   /** One of these words. */
@@ -120,11 +121,12 @@ export class Value {
     return words.find((word) => word === value) ?? this.#wrong(`${anyQuoted(words)} is legal`);
   }
 
-  /** A whole number from low to high. */
+  /** A whole number from low to high, in plain decimal: what else YAML takes, 010 or 7:30, its versions read apart. */
   integer(low: number, high: number): number | undefined {
     const value = this.#scalar();
     const isLegal = typeof value === 'number' && Number.isInteger(value) && low <= value && value <= high;
-    return isLegal ? value : this.#wrong(`a whole number from ${low} to ${high} is legal`);
+    if (!isLegal) return this.#wrong(`a whole number from ${low} to ${high} is legal`);
+    return this.#isPlain() ? value : this.#wrong(PLAIN);
   }
 
   /** True or false. */
@@ -157,6 +159,10 @@ export class Value {
 
   #scalar(): unknown {
     return isScalar(this.#node) ? this.#node.value : undefined;
+  }
+
+  #isPlain(): boolean {
+    return isScalar(this.#node) && /^(?:0|-?[1-9]\d*)$/u.test(this.#node.source ?? '');
   }
 
   #wrong(legal: string): undefined {

@@ -18,8 +18,8 @@ export const MAPPED_BITS = 96;
 const LEGAL = '192.0.2.1, 192.0.2.0/24, 2001:db8::1 or 2001:db8::/32 is legal';
 
 /**
- * Parses a prefix or an address (which is a /32 or /128). An IPv4 prefix written as ::ffff:a.b.c.d/n is
- * one when n is 96 or more. Bits set past the length are masked, which `warning` says. Throws UsageError.
+ * Parses a prefix or an address (which is a /32 or /128). ::ffff:a.b.c.d/n is an IPv4 prefix, and n 96 or more: with
+ * less it would be a wide one of IPv6, ::/24 where 10.0.0.0/24 was meant. Bits set past the length are masked, which `warning` says. Throws UsageError.
  */
 export function parsePrefix(text: string): { prefix: Prefix; warning?: string } {
   const slash = text.indexOf('/');
@@ -29,6 +29,12 @@ export function parsePrefix(text: string): { prefix: Prefix; warning?: string } 
   const width = address.includes(':') ? 128 : 32;
   const length = slash < 0 ? width : parseLength(text, text.slice(slash + 1), width);
   const bits = length + 128 - width;
+  if (bits < MAPPED_BITS && isMapped(bytes)) {
+    const meant = `${formatAddress(bytes)}/${Math.min(length, 32)}`;
+    throw new UsageError(
+      `prefix "${text}" has an IPv4-mapped address and the length "${length}": ${meant}, or 96 to 128, is legal`,
+    );
+  }
   const masked = mask(bytes, bits);
   const family = bits >= MAPPED_BITS && isMapped(masked) ? 4 : 6;
   const prefix: Prefix = {

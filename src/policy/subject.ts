@@ -53,14 +53,26 @@ export function parseSubject(text: string): Subject {
   }
 }
 
-/** Parses the value of `-cgroup`: a path, `unit:NAME` or `pid:NUMBER`. Throws UsageError. */
+/** As PATH_MAX, with its NUL. */
+const MAX_PATH = 4_095;
+/** Key and value; texts of subjects stand in errors and lists. */
+const MAX_LABEL = 1_000;
+
+/**
+ * Parses the value of `-cgroup`: a path, `unit:NAME` or `pid:NUMBER`. A path that says the same has the same text: one
+ * "/" between names, none behind them. Throws UsageError.
+ */
 export function parseCgroup(text: string): Subject {
   if (text.startsWith('unit:')) return parseUnit(text.slice('unit:'.length));
   if (text.startsWith('pid:')) return { kind: 'pid', pid: parsePid(text.slice('pid:'.length)) };
-  const isPath = text.startsWith('/') && !text.includes('\0') && !text.split('/').includes('..');
-  if (isPath) return { kind: 'cgroup', path: text.replace(/(?<=.)\/+$/u, '') };
+  if (text.length > MAX_PATH)
+    throw new UsageError(`cgroup has a path of ${text.length} characters: at most ${MAX_PATH} are legal`);
+  const names = text.split('/').filter((name) => name !== '');
+  const isPath =
+    text.startsWith('/') && !text.includes('\0') && !names.includes('.') && !names.includes('..');
+  if (isPath) return { kind: 'cgroup', path: `/${names.join('/')}` };
   throw new UsageError(
-    `cgroup "${text}" is not legal: a path that begins with /, unit:NAME or pid:NUMBER is`,
+    `cgroup "${text}" is not legal: a path that begins with /, without "." and "..", unit:NAME or pid:NUMBER is`,
   );
 }
 
@@ -74,6 +86,8 @@ export function parseContainer(text: string): Subject {
 
 /** Parses `KEY=VALUE`. Throws UsageError. */
 export function parseLabel(text: string): Subject & { readonly kind: 'label' } {
+  if (text.length > MAX_LABEL)
+    throw new UsageError(`label has ${text.length} characters: at most ${MAX_LABEL} are legal`);
   const at = text.indexOf('=');
   if (at > 0) return { kind: 'label', key: text.slice(0, at), value: text.slice(at + 1) };
   throw new UsageError(`label "${text}" is not legal: KEY=VALUE is`);

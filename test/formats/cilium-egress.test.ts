@@ -221,3 +221,35 @@ describe('rules of one policy', () => {
     }
   });
 });
+
+describe('an entry of egressDeny that denies nothing is warned of:', () => {
+  const ports = 'denies nothing: it lists no "ports", and without toPorts all are denied';
+  const fields = 'denies nothing: it lists no "fields"';
+  const nothing = 'denies nothing: it says neither whom nor what, and "toEntities: [all]" denies everything';
+  const rows: readonly (readonly [entry: string, ...remarks: string[]])[] = [
+    ['{}', `7:5: spec.egressDeny[0] ${nothing}`],
+    ['{toPorts: []}', `7:5: spec.egressDeny[0] ${nothing}`],
+    ['{toPorts: [{}]}', `7:16: spec.egressDeny[0].toPorts[0] ${ports}`],
+    ['{toPorts: [{ports: []}]}', `7:16: spec.egressDeny[0].toPorts[0] ${ports}`],
+    ['{toCIDR: [9.9.9.9], toPorts: [{}]}', `7:35: spec.egressDeny[0].toPorts[0] ${ports}`],
+    ['{icmps: [{}]}', `7:14: spec.egressDeny[0].icmps[0] ${fields}`],
+    ['{icmps: [{fields: []}]}', `7:14: spec.egressDeny[0].icmps[0] ${fields}`],
+    ['{toCIDR: []}', '7:14: spec.egressDeny[0].toCIDR is empty: it selects nobody'],
+    ['{toCIDR: [9.9.9.9]}'],
+    ['{icmps: [{fields: [{type: 8}]}]}'],
+  ];
+  for (const [entry, ...remarks] of rows) {
+    test(entry, async () => {
+      const taken = await read(egressDeny(entry));
+      assert.deepEqual(
+        taken.remarks,
+        remarks.map((remark) => `p.yaml:${remark}`),
+      );
+    });
+  }
+
+  test('of egress it is not', async () => {
+    for (const entry of ['{}', '{toPorts: [{}]}', '{icmps: [{}]}'])
+      assert.deepEqual((await read(egress(entry))).remarks, []);
+  });
+});

@@ -108,7 +108,7 @@ errors('an error in ports', [
   [at('{port: "-1"}'), `32: ${PORT}.port is "-1": ${NUMBERS}`],
   [at('{port: "0443"}'), `32: ${PORT}.port is "0443": ${NUMBERS}`],
   [at('{port: "80-90"}'), `32: ${PORT}.port is "80-90": ${NUMBERS}`],
-  [at('{port: 1e3}'), `32: ${PORT}.port is "1e3", the name of a port of a pod; -lenient leaves it out`],
+  [at('{port: 1e3}'), `32: ${PORT}.port is 1e3: a plain decimal number is legal`],
   [at('{port: "80", endPort: 79}'), `47: ${PORT}.endPort is 79: 80 to 65535 is legal`],
   [
     at('{port: "80", endPort: 65536}'),

@@ -50,7 +50,7 @@ describe('a remark tells that', () => {
       'p.yaml:6:16: spec.ingressDeny is left out: what leaves is controlled, not what comes',
     ],
     [
-      ['egressDeny: [{}]', 'egress: []'],
+      ['egressDeny: [{toEntities: [all]}]', 'egress: []'],
       'p.yaml:7:11: spec.egress is empty, which restricts nothing: [{}] allows nothing',
     ],
     [['egress: [{toCIDR: []}]'], 'p.yaml:6:21: spec.egress[0].toCIDR is empty: it selects nobody'],

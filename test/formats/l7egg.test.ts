@@ -156,6 +156,27 @@ test('readL7egg warns of bits past the length of a prefix', async () => {
   assert.deepEqual(remarks, atMarks(text, what));
 });
 
+describe('readL7egg warns of what denies nothing:', () => {
+  const nobody = 'rules[0] denies nothing: what it lists is empty, and an absent list is anything';
+  const rows: readonly (readonly [list: string, ...whats: string[]])[] = [
+    [
+      '[{action: deny, cidrs: [9.9.9.9], ports: §[]}]',
+      'rules[0].ports is empty, so the rule denies nothing: without "ports" it denies every port',
+    ],
+    ['[§{action: deny, names: []}]', nobody],
+    ['[§{action: deny, suffixes: []}]', nobody],
+    ['[§{action: deny, cidrs: []}]', nobody],
+    ['[§{action: deny, cidrs: [], ports: []}]', nobody],
+    ['[{action: deny}]'],
+    ['[{action: deny, names: [], cidrs: [9.9.9.9]}]'],
+    ['[{action: allow, names: []}, {cidrs: [9.9.9.9], ports: []}]'],
+  ];
+  for (const [list, ...whats] of rows)
+    test(list, async () =>
+      assert.deepEqual((await read(rules(list))).remarks, atMarks(rules(list), ...whats)),
+    );
+});
+
 const NAME = 'a name such as www.example.com is legal';
 const LABELS = 'letters, digits, "-", "_" and single dots between labels are legal';
 const SUBJECT = 'host, cgroup:/PATH, unit:NAME, pid:NUMBER, container:NAME or label:KEY=VALUE is legal';
@@ -260,6 +281,10 @@ describe('readL7egg refuses', () => {
       rule('{cidrs: [§10.0.0.0/33]}'),
       'rules[0].cidrs[0]: prefix "10.0.0.0/33" has the length "33": 0 to 32 is legal',
     ],
+    [
+      rule('{cidrs: [§"::ffff:10.0.0.0/24"]}'),
+      'rules[0].cidrs[0]: prefix "::ffff:10.0.0.0/24" has an IPv4-mapped address and the length "24": 10.0.0.0/24, or 96 to 128, is legal',
+    ],
     [rule('{cidrs: [§{except: []}]}'), 'rules[0].cidrs[0] has no "cidr": a prefix is legal'],
     [
       rule('{cidrs: [{cidr: 10.0.0.0/8, §but: []}]}'),
@@ -275,7 +300,7 @@ describe('readL7egg refuses', () => {
       'rules[0].cidrs[0].except is "10.1.0.0/16": a list of prefixes is legal',
     ],
     [rule('{ports: [§0]}'), 'rules[0].ports[0]: port "0" has the port "0": 1 to 65535 is legal'],
-    [rule('{ports: [§017]}'), 'rules[0].ports[0]: port "017" has the port "017": 1 to 65535 is legal'],
+    [rule('{ports: [§017]}'), 'rules[0].ports[0] is 017: a plain decimal number is legal'],
     [rule('{ports: [§true]}'), 'rules[0].ports[0] is true: a port such as 443/tcp is legal'],
     [rule('{ports: [§9-1]}'), 'rules[0].ports[0]: port "9-1" goes down: the lower port comes first'],
     [

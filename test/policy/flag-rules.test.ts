@@ -83,6 +83,16 @@ describe('parseFlagRules', () => {
     assert.equal(parseFlagRules({ ...NONE, cn: ['a'], port: ports }).rules[0]?.ports.length, 2);
   });
 
+  for (const key of ['cidr', 'denyCidr'] as const) {
+    test(`refuses an IPv4-mapped prefix that is wide in ${key}`, () => {
+      assert.throws(
+        () => parseFlagRules({ ...NONE, [key]: ['::ffff:10.0.0.0/24'] }),
+        (error) =>
+          error instanceof UsageError && /10\.0\.0\.0\/24, or 96 to 128, is legal/u.test(error.message),
+      );
+    });
+  }
+
   for (const key of ['cidr', 'denyCidr', 'cn', 'name', 'denyName', 'port'] as const) {
     test(`throws UsageError for a bad value of ${key}`, () => {
       assert.throws(

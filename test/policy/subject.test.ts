@@ -24,6 +24,9 @@ describe('parseSubject takes', () => {
     ['cgroup:/', { kind: 'cgroup', path: '/' }],
     ['cgroup:/system.slice', { kind: 'cgroup', path: '/system.slice' }],
     ['cgroup:/a/b//', { kind: 'cgroup', path: '/a/b' }, 'cgroup:/a/b'],
+    ['cgroup://', { kind: 'cgroup', path: '/' }, 'cgroup:/'],
+    ['cgroup:/x//y', { kind: 'cgroup', path: '/x/y' }, 'cgroup:/x/y'],
+    ['cgroup:///x///.y/', { kind: 'cgroup', path: '/x/.y' }, 'cgroup:/x/.y'],
     ['cgroup:/a..b/...', { kind: 'cgroup', path: '/a..b/...' }],
     ['cgroup:unit:nginx', { kind: 'unit', unit: 'nginx.service' }, 'unit:nginx.service'],
     ['cgroup:pid:7', { kind: 'pid', pid: 7 }, 'pid:7'],
@@ -56,7 +59,7 @@ describe('parseSubject refuses', () => {
   ];
   const path = (text: string): readonly [string, string] => [
     `cgroup:${text}`,
-    `cgroup "${text}" is not legal: a path that begins with /, unit:NAME or pid:NUMBER is`,
+    `cgroup "${text}" is not legal: a path that begins with /, without "." and "..", unit:NAME or pid:NUMBER is`,
   ];
   const unit = (text: string): readonly [string, string] => [
     `unit:${text}`,
@@ -80,6 +83,11 @@ describe('parseSubject refuses', () => {
     unknown('unit'),
     path('a'),
     path('/a/../b'),
+    path('/./A'),
+    path('/.'),
+    path('/a/.'),
+    path('/a/./'),
+    path('/a//..'),
     path('..'),
     path('/a\0b'),
     unit('a/b'),
@@ -93,6 +101,8 @@ describe('parseSubject refuses', () => {
     container('-a'),
     container('a/b'),
     container('a'.repeat(129)),
+    [`cgroup:/${'a'.repeat(4095)}`, 'cgroup has a path of 4096 characters: at most 4095 are legal'],
+    [`label:a=${'b'.repeat(999)}`, 'label has 1001 characters: at most 1000 are legal'],
     ['label:a', 'label "a" is not legal: KEY=VALUE is'],
     ['label:=a', 'label "=a" is not legal: KEY=VALUE is'],
   ] as const;
