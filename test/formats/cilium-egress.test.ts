@@ -223,7 +223,7 @@ describe('rules of one policy', () => {
 });
 
 describe('an entry of egressDeny that denies nothing is warned of:', () => {
-  const ports = 'denies nothing: it lists no "ports", and without toPorts all are denied';
+  const ports = 'denies nothing: it lists no "ports"';
   const fields = 'denies nothing: it lists no "fields"';
   const nothing = 'denies nothing: it says neither whom nor what, and "toEntities: [all]" denies everything';
   const rows: readonly (readonly [entry: string, ...remarks: string[]])[] = [
