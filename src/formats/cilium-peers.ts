@@ -73,10 +73,12 @@ function readMember(
       return { ...listed([]), strangers: [{ value, what: 'selects pods, of which none is known' }] };
     case 'toEntities': {
       const entities = items.map(readEntity);
+      const isNobody = entities.every((entity) => entity.isNobody);
+      if (isNobody && action === 'deny') value.warn('denies nothing: "none" is nobody');
       return {
         whos: entities.flatMap(({ whos }) => whos),
         strangers: entities.flatMap(({ strangers }) => strangers),
-        isNobody: entities.every(({ isNobody }) => isNobody),
+        isNobody,
       };
     }
     case 'toServices':

@@ -61,8 +61,7 @@ function readDenyEntry(value: Value): Entry {
   const map = value.map('a map with "ports" is legal');
   const ports = map ? takePorts(map) : [];
   map?.end();
-  if (ports.length === 0)
-    value.warn('denies nothing: it lists no "ports", and without toPorts all are denied');
+  if (ports.length === 0) value.warn('denies nothing: it lists no "ports"');
   return { ranges: ports.flatMap((each) => readPort(each, 'deny')) };
 }
 

@@ -223,7 +223,7 @@ describe('rules of one policy', () => {
 });
 
 describe('an entry of egressDeny that denies nothing is warned of:', () => {
-  const ports = 'denies nothing: it lists no "ports", and without toPorts all are denied';
+  const ports = 'denies nothing: it lists no "ports"';
   const fields = 'denies nothing: it lists no "fields"';
   const nothing = 'denies nothing: it says neither whom nor what, and "toEntities: [all]" denies everything';
   const rows: readonly (readonly [entry: string, ...remarks: string[]])[] = [
@@ -235,6 +235,8 @@ describe('an entry of egressDeny that denies nothing is warned of:', () => {
     ['{icmps: [{}]}', `7:14: spec.egressDeny[0].icmps[0] ${fields}`],
     ['{icmps: [{fields: []}]}', `7:14: spec.egressDeny[0].icmps[0] ${fields}`],
     ['{toCIDR: []}', '7:14: spec.egressDeny[0].toCIDR is empty: it selects nobody'],
+    ['{toEntities: [none]}', '7:18: spec.egressDeny[0].toEntities denies nothing: "none" is nobody'],
+    ['{toEntities: [none, world]}'],
     ['{toCIDR: [9.9.9.9]}'],
     ['{icmps: [{fields: [{type: 8}]}]}'],
   ];
