@@ -92,7 +92,7 @@ describe('check of what is in force', () => {
   test('of a name that a rule lists for other ports goes by where it leads, too', async (context) => {
     const rules = [
       { names: ['one.ok.example'], ports: ['443/tcp'] },
-      { cidrs: [ONE], ports: ['80/tcp'] },
+      { cidrs: [ONE, '2001:db8:2::1'], ports: ['80/tcp'] },
     ];
     const { enforcer } = await enforceBoth(context, [{ rules }]);
     const asked = (port: number) => check([`one.ok.example:${port}`, `-instance=${enforcer.instance}`]);
