@@ -183,6 +183,8 @@ struct control {
 	__u32 next_rule_id;
 	__u32 ready; /* 1 once the first verdict program was attached */
 	__u8 subject_levels[MAX_LEVELS]; /* depths in the cgroup tree at which subjects are; 0 = none */
+	/* Coarse monotonic clock: until then an interface may see packets of subjects that their hooks did not judge. */
+	__u64 unjudged_until_ns;
 };
 
 struct flow_key {

@@ -324,8 +324,10 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	begin(s, c, policy);
 	subject = c->subject_levels[0] ? find_subject(skb, s, c) : 0;
 	if (subject) {
-		/* Those hooks are there before the policy is, and still after it. */
-		if (has_cgroup_hooks(skb))
+		/* Those hooks are there before the policy is, and still after it. What was between them and here when the
+		 * policy came, or waited for its neighbour's address, was judged by neither.
+		 */
+		if (has_cgroup_hooks(skb) && bpf_ktime_get_coarse_ns() >= c->unjudged_until_ns)
 			return PASS;
 		policy = subject;
 		begin(s, c, policy);

@@ -130,7 +130,7 @@ export const LAYOUT = {
     },
   },
   control: {
-    size: 72,
+    size: 80,
     fields: {
       layout: [0, 4],
       active: [4, 4],
@@ -140,6 +140,7 @@ export const LAYOUT = {
       next_rule_id: [56, 4],
       ready: [60, 4],
       subject_levels: [64, 8],
+      unjudged_until_ns: [72, 8],
     },
   },
   flow_key: {

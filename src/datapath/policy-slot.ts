@@ -40,10 +40,22 @@ export function switchSlot(maps: MapSource, policy: CompiledPolicy): void {
     dns_ports_be: new Uint8Array(LAYOUT.slot.fields.dns_ports_be[1]),
   });
   writeDnsPorts(control, idle, policy.dnsPorts);
+  noteUnjudged(control);
   writeStruct(control, 0, 'control', { next_rule_id: policy.nextRuleId });
   maps.map('control').set(ONLY, control);
   writeStruct(control, 0, 'control', { active: idle });
   maps.map('control').set(ONLY, control);
+}
+
+/** As long as a packet may wait for its neighbour's address, with all tries (RFC 4861, 7.3.3; ARP the same), and more. */
+const ON_THE_WAY_NS = 5_000_000_000n;
+
+/**
+ * Notes in an entry of `control` that subjects change now: for some seconds interfaces judge their packets, too, by the
+ * subjects' policies, for some are on the way that the hooks of cgroups saw before.
+ */
+export function noteUnjudged(control: Buffer): void {
+  writeStruct(control, 0, 'control', { unjudged_until_ns: process.hrtime.bigint() + ON_THE_WAY_NS });
 }
 
 /** Frees the inner maps of the slot that is not active, once no program that began before the switch reads them. */

@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
+import { noteUnjudged } from './policy-slot.ts';
 import { claimSockets } from './socket-owners.ts';
 import type { DatapathState, MapSource } from './state.ts';
 import { ONLY } from './state.ts';
@@ -103,6 +104,7 @@ export function setSubjectLevels(state: MapSource, levels: readonly number[]): v
     );
   }
   for (let index = 0; index < size; index++) control.writeUInt8(unique[index] ?? 0, at + index);
+  noteUnjudged(control);
   state.map('control').set(ONLY, control);
 }
 
