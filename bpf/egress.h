@@ -329,8 +329,9 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 		 */
 		if (has_cgroup_hooks(skb) && bpf_ktime_get_coarse_ns() >= c->unjudged_until_ns)
 			return PASS;
+		/* Of the slot that was read above: another one may not have the subject. */
 		policy = subject;
-		begin(s, c, policy);
+		s->policy = subject;
 	}
 	parsed = parse_packet(skb, s->area, with_l2);
 	if (parsed == PARSED_ARP)
