@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,13 +52,18 @@ void block_signals(void)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
-/* The command starts with every signal at its default, as from a shell. Two numbers are libc's own: EINVAL. */
+/*
+ * The command starts with every signal at its default, as from a shell; two numbers are libc's own, and programs that
+ * posix_spawn() started, such as those of make, ignore them. It would not set these, so the kernel is asked.
+ */
 void unblock_signals(void)
 {
+	/* struct sigaction of the kernel, on any processor: SIG_DFL, no flags, an empty mask */
+	const unsigned long by_default[4] = { 0 };
 	sigset_t none;
 
 	for (int number = 1; number < SIGNAL_COUNT; number++)
-		signal(number, SIG_DFL);
+		syscall(SYS_rt_sigaction, number, by_default, NULL, (SIGNAL_COUNT - 1) / 8);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
