@@ -4,15 +4,17 @@
  * Addresses that answer on ports 80, 443, 8443 (HTTP) and 7 (TCP echo): all of 198.51.100.0/24 and 203.0.113.0/24.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { RunDir } from '../../src/enforcer/run-dir.ts';
 import type { Status } from '../../src/enforcer/status.ts';
+import { needCgroup2 } from '../../src/libbpf/cgroup2.ts';
 import type { RunResult } from '../lab/command.ts';
 import type { Namespace } from '../lab/namespace.ts';
+import { until } from '../lab/wait.ts';
 import type { EnforcerOptions, RunningEnforcer } from './enforcer.ts';
-import { l7egg, startFor } from './robust-lab.ts';
+import { l7egg, newInstance, startFor } from './robust-lab.ts';
 
 /** Allowed by ONE, ANOTHER and THIRD, in this order. */
 export const ONE = '198.51.100.1';
@@ -95,4 +97,30 @@ export async function untilReloaded(enforcer: RunningEnforcer, mark: number): Pr
 /** Resolves once the enforcer has said that it did not. */
 export async function untilRefused(enforcer: RunningEnforcer, mark: number): Promise<void> {
   await enforcer.process.waitForLine(/^NOT reloaded/, NOTICED_MS, mark);
+}
+
+/** A cgroup of a test. */
+export interface JudgedCgroup {
+  /** Its directory. */
+  readonly path: string;
+  /** As policy files name it. */
+  readonly subject: string;
+}
+
+/** A cgroup that goes with the test, and after the enforcer. */
+export function makeCgroup(context: TestContext): JudgedCgroup {
+  const name = `/${newInstance()}`;
+  const path = `${needCgroup2()}${name}`;
+  mkdirSync(path);
+  context.after(() => until(() => isRemoved(path), { limitMs: NOTICED_MS, what: `the end of ${path}` }));
+  return { path, subject: `cgroup:${name}` };
+}
+
+function isRemoved(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch {
+    return false; // EBUSY: its last process is just ending
+  }
 }

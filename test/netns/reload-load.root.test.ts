@@ -6,18 +6,16 @@
  * none allows NEVER, and DENIED is refused by a deny rule here, by none there.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { needCgroup2 } from '../../src/libbpf/cgroup2.ts';
 import { findCheckout, findCli } from '../lab/checkout.ts';
 import { mustRun } from '../lab/command.ts';
 import type { Namespace } from '../lab/namespace.ts';
 import type { Process } from '../lab/process.ts';
 import type { Lab } from '../lab/topology.ts';
-import { until } from '../lab/wait.ts';
 import { RunningEnforcer } from './enforcer.ts';
-import { makeDirectory, policyText, replaceFile, untilReloaded } from './reload-lab.ts';
+import { makeCgroup, makeDirectory, policyText, replaceFile, untilReloaded } from './reload-lab.ts';
 import {
   ALLOWED,
   ALLOWED_ADDRESS,
@@ -122,24 +120,6 @@ async function startQuietly(context: TestContext, flags: readonly string[]): Pro
   const process = host.spawn('sh', ['-c', 'exec "$@" > /dev/null', 'sh', ...words]);
   await process.waitForLine(/^enforcing/, START_LIMIT_MS);
   return new RunningEnforcer(process, instance, 'text');
-}
-
-/** A cgroup that goes with the test. */
-function makeCgroup(context: TestContext): { path: string; subject: string } {
-  const name = `/${newInstance()}`;
-  const path = `${needCgroup2()}${name}`;
-  mkdirSync(path);
-  context.after(() => until(() => isRemoved(path), { limitMs: LIMIT_MS, what: `the end of ${path}` }));
-  return { path, subject: `cgroup:${name}` };
-}
-
-function isRemoved(path: string): boolean {
-  try {
-    rmdirSync(path);
-    return true;
-  } catch {
-    return false; // EBUSY: its last process is just ending
-  }
 }
 
 test(`${RELOADS} reloads while a host connects all the time`, async (context) => {

@@ -2,16 +2,17 @@
  * Subjects that come and go with a change of policies. The lab is that of reload-lab.ts; clients run in cgroups.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
-import { after, before, type TestContext, test } from 'node:test';
-import { needCgroup2 } from '../../src/libbpf/cgroup2.ts';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
 import type { Namespace } from '../lab/namespace.ts';
-import type { Lab } from '../lab/topology.ts';
+import { type Lab, WEB } from '../lab/topology.ts';
 import { until } from '../lab/wait.ts';
 import { startEnforcer } from './enforcer.ts';
 import {
   ANOTHER,
   allow,
+  type JudgedCgroup,
+  makeCgroup,
   makeDirectory,
   mustReload,
   ONE,
@@ -34,31 +35,8 @@ before(async () => {
 });
 after(() => lab.close());
 
-interface Cgroup {
-  readonly path: string;
-  readonly subject: string;
-}
-
-/** A cgroup that goes with the test, and after the enforcer. */
-function makeCgroup(context: TestContext): Cgroup {
-  const name = `/${newInstance()}`;
-  const path = `${needCgroup2()}${name}`;
-  mkdirSync(path);
-  context.after(() => until(() => isRemoved(path), { limitMs: LIMIT_MS, what: `the end of ${path}` }));
-  return { path, subject: `cgroup:${name}` };
-}
-
-function isRemoved(path: string): boolean {
-  try {
-    rmdirSync(path);
-    return true;
-  } catch {
-    return false; // EBUSY: its last process is just ending
-  }
-}
-
 /** Which of ONE, ANOTHER and THIRD a process of the cgroup, or of none, may connect to. */
-function openTo(cgroup?: Cgroup): string[] {
+function openTo(cgroup?: JudgedCgroup): string[] {
   const enter = cgroup ? `echo $$ > ${cgroup.path}/cgroup.procs; ` : '';
   return [ONE, ANOTHER, THIRD].filter((address) => {
     const script = `${enter}exec curl -sS -m 2 -o /dev/null http://${address}/`;
@@ -101,7 +79,7 @@ test('a cgroup becomes a subject, gets another policy, and is none again', async
 test('of two cgroups one goes and a third comes; the first one notices nothing', async (context) => {
   const [stays, goes, comes] = [makeCgroup(context), makeCgroup(context), makeCgroup(context)];
   const file = `${makeDirectory(host)}/policy.yaml`;
-  const policy = (cgroup: Cgroup, address: string) =>
+  const policy = (cgroup: JudgedCgroup, address: string) =>
     policyText([allow('own', address)], [`subject: '${cgroup.subject}'`]);
   writeFileSync(file, files(policy(stays, ONE), policy(goes, ANOTHER)));
   const instance = newInstance();
@@ -206,4 +184,80 @@ test('killed in the middle of 20 reloads and started again: the old policy or th
     assert.equal(code, 0, `round ${round}: status`);
   }
   assert.deepEqual([...seen].sort(), ['new', 'old'], 'some were killed before the switch and some after it');
+});
+
+test('the cgroup of a process that ended is judged on, also by what a reload says', async (context) => {
+  const cgroup = makeCgroup(context);
+  const named = host.spawn('sh', ['-c', `echo $$ > ${cgroup.path}/cgroup.procs; exec sleep 1000`]);
+  context.after(() => named.stop());
+  await until(() => readFileSync(`${cgroup.path}/cgroup.procs`, 'utf8') !== '', {
+    limitMs: LIMIT_MS,
+    what: 'it',
+  });
+  const file = `${makeDirectory(host)}/policy.yaml`;
+  writeFileSync(file, policyText([allow('one', ONE)]));
+  const instance = newInstance();
+  context.after(() => l7egg(host, 'clean', `-instance=${instance}`));
+  const enforcer = await startEnforcer(host, [`-cgroup=pid:${named.pid}`, `-policy=${file}`], { instance });
+  assert.deepEqual(openTo(cgroup), [ONE]);
+  await named.stop();
+  writeFileSync(file, policyText([allow('another', ANOTHER)]));
+  await mustReload(host, enforcer);
+  assert.deepEqual(openTo(cgroup), [ANOTHER]);
+});
+
+test('a cgroup that is away at a reload is judged by the new policy when it returns', async (context) => {
+  const cgroup = makeCgroup(context);
+  const file = `${makeDirectory(host)}/policy.yaml`;
+  const policy = (rule: string) => policyText([rule], [`subject: '${cgroup.subject}'`]);
+  writeFileSync(file, policy(allow('one', ONE)));
+  const instance = newInstance();
+  context.after(() => l7egg(host, 'clean', `-instance=${instance}`));
+  const enforcer = await startEnforcer(host, [`-policy=${file}`], { instance });
+  assert.deepEqual(openTo(cgroup), [ONE]);
+  rmdirSync(cgroup.path);
+  writeFileSync(file, policy(allow('another', ANOTHER)));
+  await mustReload(host, enforcer);
+  const mark = enforcer.process.mark();
+  mkdirSync(cgroup.path);
+  await enforcer.process.waitForLine(/ is there: judged by the policy of /u, LIMIT_MS, mark);
+  assert.deepEqual(openTo(cgroup), [ANOTHER]);
+});
+
+test('what waits for its neighbour while its cgroup becomes a subject is judged by the new policy', async (context) => {
+  const cgroup = makeCgroup(context);
+  const file = `${makeDirectory(host)}/policy.yaml`;
+  const forHost = policyText([allow('one', ONE)]);
+  writeFileSync(file, forHost);
+  const enforcer = await startByFiles(context, host, [file]);
+  const arp = (ignore: number) =>
+    lab.web.must('sh', ['-c', `echo ${ignore} > /proc/sys/net/ipv4/conf/eth0/arp_ignore`]);
+  context.after(() => arp(1));
+  const counts = [ANOTHER, THIRD].map(
+    (address) => `add rule ip seen in ip daddr ${address} udp dport 9 counter`,
+  );
+  const hook = 'type filter hook prerouting priority 0;';
+  lab.web.must('nft', ['-f', '-'], {
+    input: ['add table ip seen', `add chain ip seen in { ${hook} }`, ...counts, ''].join('\n'),
+  });
+  host.must('sh', ['-c', 'echo 20 > /proc/sys/net/ipv4/neigh/eth0/mcast_solicit']);
+  arp(8); // it answers nobody
+  host.must('ip', ['neigh', 'flush', 'dev', 'eth0']);
+  for (const address of [ANOTHER, THIRD]) {
+    const send = `echo $$ > ${cgroup.path}/cgroup.procs; echo x | socat -u - UDP4:${address}:9`;
+    host.must('sh', ['-c', send]);
+  }
+  writeFileSync(
+    file,
+    files(forHost, policyText([allow('another', ANOTHER)], [`subject: '${cgroup.subject}'`])),
+  );
+  await mustReload(host, enforcer);
+  assert.match(host.must('ip', ['neigh', 'show', WEB.v4]), /INCOMPLETE/u, 'both still wait');
+  arp(1);
+  const seen = () => [...lab.web.must('nft', ['list', 'table', 'ip', 'seen']).matchAll(/packets (\d+)/gu)];
+  await until(() => Number(seen()[0]?.[1]) > 0, { limitMs: LIMIT_MS, what: 'the one that is allowed' });
+  assert.deepEqual(
+    seen().map(([, packets]) => Number(packets)),
+    [1, 0],
+  );
 });
