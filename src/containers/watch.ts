@@ -76,6 +76,8 @@ export class ContainerWatch implements Disposable {
       ...sockets.podman.map((socket) => [socket, 'podman'] as const),
       ...sockets.docker.map((socket) => [socket, 'docker'] as const),
     ]);
+    // One socket is of one daemon, and told of once.
+    for (const socket of containerdSockets) dockerSockets.delete(socket);
     const wanted = containerdSockets.size + dockerSockets.size;
     if (wanted === 0) onReady();
     const listener: SourceListener = {

@@ -240,6 +240,10 @@ describe('check refuses with exit code 2', () => {
     ['check -policy=@folder', 'l7egg-cli: Cannot read the policy file "@folder": it is no file'],
     ['check -policy=@gone.yaml', 'l7egg-cli: Cannot read the policy file "@gone.yaml": ENOENT'],
     ['check -policy=@gone.yaml,@worse.yaml', 'Cannot read the policy file "@gone.yaml": ENOENT', ...WORSE],
+    [
+      'check -policy=@web.yaml -subject=unit:zzz',
+      'l7egg-cli: -subject "unit:zzz.service" has no policy: host is legal',
+    ],
     ['check -policy=@dangling.yaml', 'l7egg-cli: Cannot read the policy file "@dangling.yaml": ENOENT'],
     ['check -policy=@loop.yaml', 'l7egg-cli: Cannot read the policy file "@loop.yaml": ELOOP'],
     ['check -policy=@web.yaml/x', 'l7egg-cli: Cannot read the policy file "@web.yaml/x": ENOTDIR'],

@@ -12,8 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { PolicyReader, readPolicyFile } from '../../src/enforcer/policy-source.ts';
+import { readPolicyFile } from '../../src/enforcer/policy-source.ts';
 import { PolicyFileError, UsageError } from '../../src/errors.ts';
+import { readerOf } from './reader.ts';
 
 const TEXT = "apiVersion: l7egg/v1\nkind: EgressPolicy\nrules: [{cidrs: ['192.0.2.1']}]\n";
 
@@ -23,23 +24,6 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'l7egg-source-'));
 });
 afterEach(() => rmSync(root, { recursive: true }));
-
-function readerOf(...files: readonly string[]): PolicyReader {
-  return new PolicyReader({
-    line: {
-      subjects: [{ kind: 'host' }],
-      rules: [],
-      defaultDns: 'open',
-      audit: false,
-      allowPrivateAnswers: false,
-    },
-    files,
-    presets: [],
-    lenient: false,
-    context: {},
-    isModeGiven: false,
-  });
-}
 
 describe('readPolicyFile', () => {
   test('answers the text', () => {

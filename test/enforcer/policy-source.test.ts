@@ -3,29 +3,13 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { type LoadedPolicies, PolicyReader } from '../../src/enforcer/policy-source.ts';
+import type { LoadedPolicies } from '../../src/enforcer/policy-source.ts';
 import { NothingAppliesError, UsageError } from '../../src/errors.ts';
+import { readerOf } from './reader.ts';
 
 const HEAD = 'apiVersion: l7egg/v1\nkind: EgressPolicy\n';
 const GOOD = `${HEAD}rules: [{names: [a.test]}]\n`;
 const OTHER = `${HEAD}rules: [{names: [b.test]}]\n`;
-
-function readerOf(...files: readonly string[]): PolicyReader {
-  return new PolicyReader({
-    line: {
-      subjects: [{ kind: 'host' }],
-      rules: [],
-      defaultDns: 'open',
-      audit: false,
-      allowPrivateAnswers: false,
-    },
-    files,
-    presets: [],
-    lenient: false,
-    context: {},
-    isModeGiven: false,
-  });
-}
 
 const namesOf = ({ policies }: LoadedPolicies): string[] =>
   policies.flatMap(({ policy }) =>

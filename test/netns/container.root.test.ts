@@ -288,4 +288,16 @@ describe('a container', () => {
     );
     for (const id of ['a', 'b', 'c']) daemon.end(namespace, id);
   });
+
+  test('with no runtime there: it is said, and nothing is claimed', async (context) => {
+    const instance = newInstance();
+    context.after(() => l7egg(host, 'clean', `-instance=${instance}`));
+    const nowhere = join(daemon.directory, 'none.sock');
+    const env = { ...cleanEnvironment(), CONTAINERD_ADDRESS: nowhere, DOCKER_HOST: `unix://${nowhere}` };
+    const args = [`-instance=${instance}`, `-resolver=${RESOLVER}`, '-container=web', '-cidr=192.0.2.1'];
+    const process = host.spawn(findCli(), args, { env });
+    await process.waitForLine(/^enforcing on nothing yet; .*; waiting for container:web$/u, LIMIT_MS);
+    await process.waitForLine(/^no container runtime is there yet, one is waited for: looked at /u, LIMIT_MS);
+    await process.stop();
+  });
 });
