@@ -380,6 +380,8 @@ enum reason {
 	REASON_OBSERVED = 20, /* answer to a name that no rule lists: explains, teaches nothing */
 	REASON_DNS_TYPE = 21, /* strict: a record type that no program needs, of a name listed by a wildcard */
 	REASON_AUDIT = 22, /* nothing but an audit rule lets it pass */
+	REASON_ENDED = 23, /* a flow that was allowed is over */
+	REASON_DNS_FAILED = 24, /* the answer to what this host asked is an error: it teaches nothing */
 };
 
 enum unparsed {

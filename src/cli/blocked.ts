@@ -46,7 +46,7 @@ export class BlockedTargets {
 
   /** Takes any event; those of what passed count for nothing. */
   take(event: Event): void {
-    if (event.kind === 'lifecycle') return;
+    if (event.kind === 'lifecycle' || event.kind === 'policy') return;
     this.#lost += event.lost;
     if (event.verdict === 'allow') return;
     const found = describe(event, this.#inForce);

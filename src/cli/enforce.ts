@@ -55,7 +55,8 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     return true;
   };
   try {
-    enforcer.begin(tell);
+    enforcer.feed.subscribe({ take: tell });
+    enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
     remark(readyLine(enforcer));

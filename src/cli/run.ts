@@ -91,10 +91,13 @@ async function begin(options: RunOptions, cgroup: OwnCgroup): Promise<Running> {
   );
   const resolvers = enforcer.inForce.resolvers.map(formatResolver);
   const blocked = new BlockedTargets({ rules: policy.rules, dns: policy.dns, resolvers });
-  enforcer.begin((event) => {
-    blocked.take(event);
-    return true;
+  enforcer.feed.subscribe({
+    take: (event) => {
+      blocked.take(event);
+      return true;
+    },
   });
+  enforcer.begin();
   return { enforcer, blocked };
 }
 

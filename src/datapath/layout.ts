@@ -413,6 +413,8 @@ export const ENUMS = {
     REASON_OBSERVED: 20,
     REASON_DNS_TYPE: 21,
     REASON_AUDIT: 22,
+    REASON_ENDED: 23,
+    REASON_DNS_FAILED: 24,
   },
   unparsed: {
     UNPARSED_SPLIT: 1,

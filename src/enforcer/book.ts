@@ -3,28 +3,40 @@ const MAX_ADDRESSES = 131_072;
 /** How many names of one address are kept. */
 const MAX_NAMES = 8;
 
+/** A name that taught an address, and the rule for which it did; 0 = none, it only explains. */
+export interface Taught {
+  readonly name: string;
+  readonly ruleId: number;
+}
+
 /**
  * Which names taught which addresses, for events and `status`. The kernel decides by its own leases;
  * this book only explains.
  */
 export class NameBook {
-  readonly #names = new Map<string, Set<string>>();
+  readonly #names = new Map<string, Map<string, number>>();
 
   /** Enters what an answer taught. @param addr16 16 bytes */
-  enter(name: string, addr16: Uint8Array): void {
+  enter(name: string, addr16: Uint8Array, ruleId = 0): void {
     const key = keyOf(addr16);
-    const names = this.#names.get(key) ?? new Set();
+    const names = this.#names.get(key) ?? new Map<string, number>();
     this.#names.delete(key);
     this.#names.set(key, names);
     names.delete(name);
-    names.add(name);
+    names.set(name, ruleId);
     dropOldest(names, MAX_NAMES);
     if (this.#names.size > MAX_ADDRESSES) dropOldest(this.#names, MAX_ADDRESSES);
   }
 
   /** The names of an address, the latest first. */
   namesOf(addr16: Uint8Array): string[] {
-    return [...(this.#names.get(keyOf(addr16)) ?? [])].reverse();
+    return [...(this.#names.get(keyOf(addr16))?.keys() ?? [])].reverse();
+  }
+
+  /** As `namesOf`, with the rules. */
+  taughtBy(addr16: Uint8Array): Taught[] {
+    const names = this.#names.get(keyOf(addr16)) ?? [];
+    return [...names].reverse().map(([name, ruleId]) => ({ name, ruleId }));
   }
 
   /** Forgets an address whose leases have ended. */

@@ -2,14 +2,16 @@ import type { SubjectRule } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import { decodeEvent, type RawDnsEvent, type RawEvent } from '../datapath/event.ts';
 import { setOwnAddresses } from '../datapath/host-facts.ts';
-import { listLearned } from '../datapath/learned.ts';
+import { findLearned, listLearned } from '../datapath/learned.ts';
 import { readCounter } from '../datapath/state.ts';
+import { encodeStruct } from '../datapath/struct.ts';
 import { prune } from '../datapath/teacher.ts';
 import { listUntold } from '../datapath/untold.ts';
 import { RecordType } from '../dns/record-type.ts';
 import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError } from '../errors.ts';
-import type { Event } from '../flow/event.ts';
+import type { NameLease } from '../flow/event.ts';
+import { EventFeed } from '../flow/feed.ts';
 import { Protocol } from '../flow/protocol.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { readInterfaceName } from '../libbpf/ifindex.ts';
@@ -40,6 +42,8 @@ import type { Trust } from './trust.ts';
 
 const PRUNE_MS = 30_000;
 const LOSSES_MS = 5_000;
+/** Of the last events, for who comes later. */
+const KEPT_EVENTS = 10_000;
 /** Exact names resolved at start, at a time. */
 const RESOLVING = 16;
 
@@ -64,6 +68,8 @@ export interface InForce extends CoverageStart {
  */
 export class Enforcer {
   readonly inForce: InForce;
+  /** What happens, from `begin` on. */
+  readonly feed = new EventFeed(KEPT_EVENTS);
   readonly #scope: Scope;
   readonly #book = new NameBook();
   readonly #coverage: Coverage;
@@ -74,7 +80,6 @@ export class Enforcer {
   readonly #refusedFlows = new RefusedFlows();
   #ring: RingReader | undefined;
   #resolverWatch: ResolverWatch | undefined;
-  #onEvent: (event: Event) => boolean = () => true;
   #lostBefore = 0;
 
   /** Takes ownership of `scope`, which holds the lock and the descriptors. */
@@ -90,10 +95,12 @@ export class Enforcer {
     );
     this.#teller = new EventTeller({
       ruleName: (id) => this.#policies.ruleName(id),
+      policyName: (ruleId, policyId) => this.#policies.policyName(ruleId, policyId),
       subjectName: (policyId) => this.#policies.subjectName(policyId),
       // Packets of subjects leave by interfaces that are not ours.
       interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
       namesOf: (addr16) => this.#book.namesOf(addr16),
+      leasesOf: (policyId, addr16) => this.#leasesOf(policyId, addr16),
     });
     this.#asker = scope.use(new Asker());
     this.#fallback = new Fallback({
@@ -107,10 +114,9 @@ export class Enforcer {
     });
   }
 
-  /** Begins to read events and to follow the host. `onEvent` answers whether it took the event; else it is lost. */
-  begin(onEvent: (event: Event) => boolean): void {
+  /** Begins to read events and to follow the host. Who wants all events has subscribed to `feed` before. */
+  begin(): void {
     const { state } = this.inForce.context;
-    this.#onEvent = onEvent;
     this.#lostBefore = readCounter(state, 'ring_full');
     this.#ring = this.#scope.use(openRing(state.map('events'), (bytes) => this.#take(decodeEvent(bytes))));
     this.#every(PRUNE_MS, () => this.#prune());
@@ -193,7 +199,7 @@ export class Enforcer {
   #take(raw: RawEvent): void {
     if (raw.kind === 'dns') {
       if ((raw.reason === 'learned' || raw.reason === 'observed') && raw.qname !== undefined) {
-        for (const address of raw.addresses) this.#book.enter(raw.qname, address);
+        for (const address of raw.addresses) this.#book.enter(raw.qname, address, raw.ruleId);
       }
       if (raw.reason === 'dns-unparsed') void this.#fallback.take(raw);
       if (raw.verdict === 'deny') this.#endRefusedLookup(raw);
@@ -201,8 +207,7 @@ export class Enforcer {
       if (raw.reason === 'observed' || this.#asker.isOwn(raw)) return;
     }
     this.#refusedFlows.take(raw);
-    const event = this.#teller.tell(raw);
-    if (!this.#onEvent(event)) this.#teller.addLost(event.lost + 1);
+    this.feed.publish(this.#teller.tell(raw));
   }
 
   /*
@@ -211,6 +216,19 @@ export class Enforcer {
    */
   #endRefusedLookup({ l4Proto, policyId, ...ends }: RawDnsEvent): void {
     if (l4Proto === Protocol.tcp && policyId !== HOST_POLICY) destroyTcpSocket(ends);
+  }
+
+  /* Names that taught the address for a rule which holds it now. */
+  #leasesOf(policyId: number, addr: Uint8Array): NameLease[] {
+    const key = encodeStruct('host_key', { addr, policy: policyId });
+    const bootMs = Number(bootTimeNs() / 1_000_000n);
+    const ends = new Map(
+      findLearned(this.inForce.context.state, key).map(({ ruleId, endsAt }) => [ruleId, endsAt * 1_000]),
+    );
+    return this.#book.taughtBy(addr).flatMap(({ name, ruleId }) => {
+      const endsAtMs = ends.get(ruleId) ?? 0;
+      return endsAtMs > bootMs ? [{ name, endsMs: Date.now() + endsAtMs - bootMs }] : [];
+    });
   }
 
   #onLink(event: LinkEvent): void {

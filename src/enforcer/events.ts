@@ -1,7 +1,18 @@
 import type { RawEvent } from '../datapath/event.ts';
 import { recordTypeWord } from '../dns/record-type.ts';
 import { formatAddress } from '../flow/address.ts';
-import type { Event, Judged, Packet } from '../flow/event.ts';
+import type {
+  DnsEvent,
+  Event,
+  FlowEvent,
+  Judged,
+  LifecycleAction,
+  LifecycleEvent,
+  NameLease,
+  Packet,
+  PolicyAction,
+  PolicyEvent,
+} from '../flow/event.ts';
 import { protocolWord } from '../flow/protocol.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 
@@ -16,9 +27,13 @@ const WITH_PORTS = new Set([6, 17, 132, 136]);
 /** What turns numbers of the kernel into the owner's words. */
 export interface Words {
   ruleName(id: number): string | undefined;
+  /** The policy that a rule is of; of rule 0 all that the subject has. */
+  policyName(ruleId: number, policyId: number): string | undefined;
   subjectName(policyId: number): string | undefined;
   interfaceName(ifindex: number): string | undefined;
   namesOf(addr16: Uint8Array): readonly string[];
+  /** Names of an address whose leases are live, with the ends of these. */
+  leasesOf(policyId: number, addr16: Uint8Array): readonly NameLease[];
 }
 
 /** Numbers events and puts them into words. */
@@ -43,10 +58,12 @@ export class EventTeller {
   }
 
   /** A record of the ring as an event. */
-  tell(raw: RawEvent): Event {
-    const head = this.#head(raw.bootNs);
+  tell(raw: RawEvent): FlowEvent | DnsEvent {
+    const head = this.#head(this.#wallMs(raw.bootNs));
     if (raw.kind === 'flow') {
-      return { ...head, kind: 'flow', ...this.#judged(raw), names: this.#words.namesOf(raw.remote) };
+      const names = this.#words.namesOf(raw.remote);
+      const leases = names.length > 0 ? this.#words.leasesOf(raw.policyId, raw.remote) : [];
+      return { ...head, kind: 'flow', ...this.#judged(raw), names, leases };
     }
     return {
       ...head,
@@ -58,10 +75,26 @@ export class EventTeller {
     };
   }
 
-  #head(bootNs: bigint) {
+  /** Something that happened to the policies, now. */
+  tellPolicy(action: PolicyAction, message: string, lines: readonly string[] = []): PolicyEvent {
+    return { ...this.#head(Date.now()), kind: 'policy', action, message, lines };
+  }
+
+  /** Something that happened to the enforcer, now. */
+  tellLifecycle(action: LifecycleAction, message: string, iface?: string): LifecycleEvent {
+    return {
+      ...this.#head(Date.now()),
+      kind: 'lifecycle',
+      action,
+      ...(iface !== undefined && { iface }),
+      message,
+    };
+  }
+
+  #head(timeMs: number) {
     const lost = this.#lost;
     this.#lost = 0;
-    return { seq: ++this.#seq, timeMs: this.#wallMs(bootNs), lost };
+    return { seq: ++this.#seq, timeMs, lost };
   }
 
   /* One offset for all events, so that their times keep the kernel's order; taken anew when a clock was set. */
@@ -77,11 +110,13 @@ export class EventTeller {
       verdict: raw.verdict,
       reason: raw.reason,
       ...(rule !== undefined && { rule }),
-      policy: this.#words.subjectName(raw.policyId) ?? `#${raw.policyId}`,
+      policy: this.#words.policyName(raw.ruleId, raw.policyId) ?? '-',
+      subject: this.#words.subjectName(raw.policyId) ?? `#${raw.policyId}`,
       iface: raw.ifindex === 0 ? NO_INTERFACE : (this.#words.interfaceName(raw.ifindex) ?? `#${raw.ifindex}`),
       packet: packetOf(raw),
       ...(raw.process && { process: raw.process }),
       count: raw.count,
+      windowMs: 0,
     };
   }
 }

@@ -10,6 +10,7 @@ import {
 import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
+import type { Rule } from '../policy/rule.ts';
 import { type CgroupSubject, isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
 import { type CgroupPlace, expectedPath, findPlace, isSamePlace, placeOfSubject } from './cgroup-place.ts';
 import { CgroupWatch } from './cgroup-watch.ts';
@@ -48,8 +49,8 @@ interface MovedCgroup {
 /** The policies in force: whom they are for, as cgroups and containers come and go, and what takes their place. */
 export class Policies implements Disposable {
   readonly #context: PolicyContext;
-  readonly #ruleNames = new Map<number, string>();
-  readonly #subjectNames = new Map<number, string>();
+  readonly #ruleNames = new Map<number, Pick<Rule, 'source' | 'policy'>>();
+  readonly #subjectNames = new Map<number, { readonly subject: string; readonly policies: string }>();
   #current: PoliciesInForce;
   #containers: ContainerSubjects | undefined;
   #cgroups: CgroupWatch | undefined;
@@ -67,12 +68,18 @@ export class Policies implements Disposable {
 
   /** What its owner calls a rule that is or was in force. */
   ruleName(id: number): string | undefined {
-    return this.#ruleNames.get(id);
+    return this.#ruleNames.get(id)?.source;
+  }
+
+  /** The policy that a rule is or was of; of rule 0 all that its subject has. */
+  policyName(ruleId: number, policyId: number): string | undefined {
+    const rule = this.#ruleNames.get(ruleId);
+    return rule ? (rule.policy ?? 'flags') : this.#subjectNames.get(policyId)?.policies;
   }
 
   /** Whom a policy that is or was in force is for. */
   subjectName(policyId: number): string | undefined {
-    return this.#subjectNames.get(policyId);
+    return this.#subjectNames.get(policyId)?.subject;
   }
 
   /** After a start: frees what the policy before held. `adopts`: leases of an earlier run are there. */
@@ -232,9 +239,9 @@ export class Policies implements Disposable {
 
   /* Names of what is gone stay known: events of it may still be in the ring. */
   #learnNames(): void {
-    for (const { id, rule } of this.#current.rules) this.#ruleNames.set(id, rule.source);
-    for (const { policyId, subject } of this.#current.subjects)
-      this.#subjectNames.set(policyId, subjectText(subject));
+    for (const { id, rule } of this.#current.rules) this.#ruleNames.set(id, rule);
+    for (const { policyId, subject, names } of this.#current.subjects)
+      this.#subjectNames.set(policyId, { subject: subjectText(subject), policies: names.join(', ') });
   }
 
   #place(placed: PlacedSubject): void {

@@ -26,6 +26,8 @@ export const REASONS = [
   'observed',
   'dns-type',
   'audit',
+  'ended',
+  'dns-failed',
 ] as const;
 
 /** Why a packet or a lookup was judged as it was. */

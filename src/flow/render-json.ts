@@ -1,40 +1,43 @@
 import { encodeJsonLine } from './escape.ts';
-import type { DnsEvent, Event, FlowEvent, Packet } from './event.ts';
+import type { DnsEvent, Event, FlowEvent, Packet, Traffic } from './event.ts';
 
 /**
- * An event as one line of JSON, without the line break. Words are lower-case strings, addresses bare
- * text, `ts` ISO 8601 in UTC; what is not known is absent.
+ * An event as one line of JSON, without the line break; `src/presets/l7egg-event-v1.schema.json` describes it. Words are
+ * lower-case strings, addresses bare text, times ISO 8601 in UTC; what is not known is absent.
  */
 export function renderJson(event: Event): string {
-  const head = { ts: new Date(event.timeMs).toISOString(), seq: event.seq, kind: event.kind };
+  return encodeJsonLine(toJson(event));
+}
+
+/** The value that `renderJson` writes. */
+export function toJson(event: Event): object {
+  const head = { ts: isoTime(event.timeMs), seq: event.seq, kind: event.kind };
   const { lost } = event;
   switch (event.kind) {
-    case 'flow':
-      return encodeJsonLine({ ...head, ...judged(event), names: event.names, ...source(event), lost });
+    case 'flow': {
+      const { names, traffic } = event;
+      const leases = event.leases.map(({ name, endsMs }) => ({ name, ends: isoTime(endsMs) }));
+      return { ...head, ...judged(event), names, leases, ...source(event), ...carried(traffic), lost };
+    }
     case 'dns': {
-      const { qname, qtype, unparsed, addresses } = event;
-      return encodeJsonLine({
-        ...head,
-        ...judged(event),
-        qname,
-        qtype,
-        unparsed,
-        addresses,
-        ...source(event),
-        lost,
-      });
+      const { qname, qtype, rcode, unparsed, addresses } = event;
+      return { ...head, ...judged(event), qname, qtype, rcode, unparsed, addresses, ...source(event), lost };
+    }
+    case 'policy': {
+      const { action, message, lines } = event;
+      return { ...head, action, message, lines, lost };
     }
     case 'lifecycle': {
       const { action, iface, message } = event;
-      return encodeJsonLine({ ...head, action, iface, message, lost });
+      return { ...head, action, iface, message, lost };
     }
     default:
       return event satisfies never;
   }
 }
 
-function judged({ verdict, reason, rule, policy, packet }: FlowEvent | DnsEvent): object {
-  return { verdict, reason, rule, policy, direction: 'out', ...wire(packet) };
+function judged({ verdict, reason, rule, policy, subject, packet }: FlowEvent | DnsEvent): object {
+  return { verdict, reason, rule, policy, subject, direction: 'out', ...wire(packet) };
 }
 
 function wire(packet: Packet): object {
@@ -43,6 +46,17 @@ function wire(packet: Packet): object {
   return { family, proto, src, sport, dst, dport, icmp_type: icmpType };
 }
 
-function source({ iface, process, count }: FlowEvent | DnsEvent): object {
-  return { iface, pid: process?.pid, comm: process?.comm, uid: process?.uid, count };
+function source({ iface, process, count, windowMs }: FlowEvent | DnsEvent): object {
+  const { pid, comm, exe, uid, cgroup, container } = process ?? {};
+  return { iface, pid, comm, exe, uid, cgroup, container, count, window_ms: windowMs };
+}
+
+function carried(traffic: Traffic | undefined): object {
+  if (!traffic) return {};
+  const { bytes, packets, bytesIn, packetsIn } = traffic;
+  return { bytes, packets, bytes_in: bytesIn, packets_in: packetsIn };
+}
+
+function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
 }

@@ -49,7 +49,7 @@ function columns(event: Event, colour: Painter): string[] {
         colour.dim(formatProcess(event.process)),
         colour.strong(formatSome(event.names, ',')),
         formatTarget(event.packet),
-        colour.dim(formatCause(event, [])),
+        colour.dim(formatCause(event, trafficWords(event))),
       ];
     case 'dns':
       return [
@@ -59,6 +59,8 @@ function columns(event: Event, colour: Painter): string[] {
         formatTarget(event.packet),
         colour.dim(formatCause(event, lookupWords(event))),
       ];
+    case 'policy':
+      return [[event.action, event.message, ...event.lines].map(escapeControl).join(' | ')];
     case 'lifecycle':
       return [formatLifecycle(event)];
     default:
@@ -103,8 +105,16 @@ function formatCause({ reason, rule, count }: FlowEvent | DnsEvent, more: readon
   ].join(' ');
 }
 
-function lookupWords({ qtype, unparsed, addresses }: DnsEvent): string[] {
-  const words = [qtype?.toUpperCase(), unparsed].filter((word) => word !== undefined);
+function trafficWords({ traffic }: FlowEvent): string[] {
+  if (!traffic) return [];
+  const { bytes, packets, bytesIn, packetsIn } = traffic;
+  const received = bytesIn === undefined ? '' : `, received ${bytesIn} in ${packetsIn}`;
+  return [`sent ${bytes} bytes in ${packets} packets${received}`];
+}
+
+function lookupWords({ qtype, rcode, unparsed, addresses }: DnsEvent): string[] {
+  const failure = rcode === undefined || rcode === 'noerror' ? undefined : rcode;
+  const words = [qtype?.toUpperCase(), failure, unparsed].filter((word) => word !== undefined);
   return addresses.length > 0 ? [...words, formatSome(addresses, ' ')] : words;
 }
 

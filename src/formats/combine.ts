@@ -21,6 +21,8 @@ export interface CommandLinePolicy {
   readonly shaping?: Shaping;
 }
 
+/** What rules of flags are together. */
+const OF_FLAGS = 'flags';
 const ALLOW_ALL: Rule = { who: { kind: 'any' }, action: 'allow', ports: [], source: 'not restricted' };
 
 /** What is to be in force, whom nothing restricts, and remarks for the owner. */
@@ -52,7 +54,11 @@ export function combinePolicies(line: CommandLinePolicy, parts: readonly PolicyP
   const unrestricted: Subject[] = [];
   const named = new Set(line.subjects.map(subjectText));
   for (const [text, { subject, parts: own }] of bySubject) {
-    const rules = [...(named.has(text) ? line.rules : []), ...own.flatMap((part) => part.rules)];
+    const ofFlags = named.has(text) ? line.rules : [];
+    const rules = [
+      ...ofFlags,
+      ...own.flatMap(({ name, rules }) => rules.map((rule) => ({ ...rule, policy: name }))),
+    ];
     const isRestricted = own.length === 0 || own.some(({ restricts }) => restricts);
     if (!isRestricted && !(named.has(text) && line.rules.length > 0)) {
       refuseLeftOut(text, own);
@@ -67,7 +73,11 @@ export function combinePolicies(line: CommandLinePolicy, parts: readonly PolicyP
     }
     const policy = combineOne(line, subject, rules, own, remarks);
     const shaping = line.shaping ?? shapingOf(own, text, remarks);
-    policies.push({ subject, policy, ...(shaping && { shaping }) });
+    const names = [
+      ...(ofFlags.length > 0 || own.length === 0 ? [OF_FLAGS] : []),
+      ...own.map(({ name }) => name),
+    ];
+    policies.push({ subject, policy, names: [...new Set(names)], ...(shaping && { shaping }) });
   }
   return { policies, unrestricted, remarks };
 }

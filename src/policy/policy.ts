@@ -21,5 +21,7 @@ export interface Policy extends PolicySettings {
 export interface SubjectPolicy {
   readonly subject: Subject;
   readonly policy: Policy;
+  /** What it was made of: `flags`, and the names of policies in files. */
+  readonly names: readonly string[];
   readonly shaping?: Shaping;
 }

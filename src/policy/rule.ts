@@ -20,6 +20,8 @@ export interface Rule {
   readonly action: Action;
   readonly ports: readonly PortRange[];
   readonly source: string;
+  /** The policy of a file that it is of; absent: of the flags. */
+  readonly policy?: string;
 }
 
 /** How lookups at trusted resolvers are treated: any name, or only those that a rule lists. */

@@ -21,6 +21,7 @@ export function largePolicy(version: number): SubjectPolicy {
   return {
     subject: { kind: 'host' },
     policy: { rules, dns: 'open', audit: false, allowPrivateAnswers: false, inbound: 'all' },
+    names: ['large'],
   };
 }
 

@@ -5,7 +5,16 @@ import type { DnsEvent, FlowEvent, LifecycleEvent, Packet } from '../../src/flow
 import { parseFlagRules } from '../../src/policy/flag-rules.ts';
 
 const NONE = { cidr: [], denyCidr: [], cn: [], name: [], denyName: [], port: [] };
-const HEAD = { seq: 1, timeMs: 0, lost: 0, policy: 'cgroup:/x', iface: 'eth0', count: 1 } as const;
+const HEAD = {
+  seq: 1,
+  timeMs: 0,
+  lost: 0,
+  policy: 'flags',
+  subject: 'cgroup:/x',
+  iface: 'eth0',
+  count: 1,
+  windowMs: 0,
+} as const;
 const QUERY: Packet = {
   family: 'ipv4',
   proto: 'udp',
@@ -53,7 +62,16 @@ function flow(
     dst,
     ...(dport !== undefined && { dport }),
   };
-  return { ...HEAD, kind: 'flow', verdict: 'deny', reason: 'no-rule', packet, names: [], ...more };
+  return {
+    ...HEAD,
+    kind: 'flow',
+    verdict: 'deny',
+    reason: 'no-rule',
+    packet,
+    names: [],
+    leases: [],
+    ...more,
+  };
 }
 
 const onlyRemedy = (blocked: BlockedTargets) => blocked.list('blocked').map(({ remedy }) => remedy);

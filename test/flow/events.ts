@@ -13,11 +13,14 @@ export const FLOW: FlowEvent = {
   reason: 'rule-name',
   rule: '.example.com',
   policy: 'default',
+  subject: 'host',
   iface: 'eth0',
   packet: { family: 'ipv4', proto: 'tcp', src: '192.0.2.1', sport: 40_000, dst: '198.51.100.7', dport: 443 },
   process: { pid: 1234, uid: 1000, comm: 'curl' },
   count: 1,
+  windowMs: 0,
   names: ['www.example.com'],
+  leases: [{ name: 'www.example.com', endsMs: TIME_MS + 90_000 }],
 };
 
 /** A refused lookup. */
@@ -27,10 +30,12 @@ export const LOOKUP: DnsEvent = {
   verdict: 'deny',
   reason: 'dns-strict',
   policy: 'default',
+  subject: 'host',
   iface: 'eth0',
   packet: { family: 'ipv4', proto: 'udp', src: '192.0.2.1', sport: 40_001, dst: '192.0.2.53', dport: 53 },
   process: { pid: 1234, uid: 1000, comm: 'curl' },
   count: 1,
+  windowMs: 0,
   qname: 'evil.test',
   qtype: 'aaaa',
   addresses: [],

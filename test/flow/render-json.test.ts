@@ -16,6 +16,7 @@ const FLOW_LINE = {
   reason: 'rule-name',
   rule: '.example.com',
   policy: 'default',
+  subject: 'host',
   direction: 'out',
   family: 'ipv4',
   proto: 'tcp',
@@ -24,11 +25,13 @@ const FLOW_LINE = {
   dst: '198.51.100.7',
   dport: 443,
   names: ['www.example.com'],
+  leases: [{ name: 'www.example.com', ends: new Date(TIME_MS + 90_000).toISOString() }],
   iface: 'eth0',
   pid: 1234,
   comm: 'curl',
   uid: 1000,
   count: 1,
+  window_ms: 0,
   lost: 0,
 };
 const LOOKUP_LINE = {
@@ -38,6 +41,7 @@ const LOOKUP_LINE = {
   verdict: 'deny',
   reason: 'dns-strict',
   policy: 'default',
+  subject: 'host',
   direction: 'out',
   family: 'ipv4',
   proto: 'udp',
@@ -53,6 +57,7 @@ const LOOKUP_LINE = {
   comm: 'curl',
   uid: 1000,
   count: 1,
+  window_ms: 0,
   lost: 0,
 };
 

@@ -124,7 +124,12 @@ describe('combinePolicies gives rules to', () => {
     assert.deepEqual(unrestricted, []);
     assert.deepEqual(
       policies.map(({ policy }) => policy.rules),
-      [[denial, { who: { kind: 'any' }, action: 'allow', ports: [], source: 'not restricted' }]],
+      [
+        [
+          { ...denial, policy: 'x' },
+          { who: { kind: 'any' }, action: 'allow', ports: [], source: 'not restricted' },
+        ],
+      ],
     );
     assert.deepEqual(remarks, ['host: no policy restricts its egress, so it is open but for what is denied']);
   });
@@ -134,8 +139,16 @@ describe('combinePolicies gives rules to', () => {
     const parts = [part('x', { restricts: false, rules: [denial] }), part('y')];
     const { policies } = combinePolicies(line(), parts);
     assert.deepEqual(
-      policies.map(({ policy }) => policy.rules),
-      [[denial, rule('y')]],
+      policies.map(({ policy, names }) => [policy.rules, names]),
+      [
+        [
+          [
+            { ...denial, policy: 'x' },
+            { ...rule('y'), policy: 'y' },
+          ],
+          ['x', 'y'],
+        ],
+      ],
     );
   });
 

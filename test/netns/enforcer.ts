@@ -26,6 +26,10 @@ export interface LoggedEvent {
   readonly addresses?: readonly string[];
   readonly iface?: string;
   readonly policy?: string;
+  readonly subject?: string;
+  readonly leases?: readonly { readonly name: string; readonly ends: string }[];
+  readonly action?: string;
+  readonly message?: string;
   readonly pid?: number;
   readonly comm?: string;
   readonly count?: number;

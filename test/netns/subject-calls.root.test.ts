@@ -142,13 +142,13 @@ describe('calls of a subject', () => {
     await lab.came(lab.a, 'udp4', NO.v4, '7');
     const udp = await told('udp', NO.v4);
     assert.deepEqual(
-      [udp.verdict, udp.comm, udp.policy, udp.iface],
+      [udp.verdict, udp.comm, udp.subject, udp.iface],
       ['deny', 'probe', `cgroup:${lab.a.path}`, 'eth0'],
     );
     await lab.came(lab.a, 'tcp4', OK.v4, '80');
     const allowed = await told('tcp', OK.v4);
     assert.deepEqual(
-      [allowed.verdict, allowed.rule, allowed.comm, allowed.policy],
+      [allowed.verdict, allowed.rule, allowed.comm, allowed.subject],
       ['allow', `-cidr=${OK.v4}`, 'probe', `cgroup:${lab.a.path}`],
     );
   });

@@ -135,7 +135,7 @@ describe('a subject learns', () => {
     });
     const event = await enforcer.waitForEvent(({ qname }) => qname === 'no.example');
     assert.deepEqual(
-      [event.verdict, event.reason, event.comm, event.policy],
+      [event.verdict, event.reason, event.comm, event.subject],
       ['deny', 'dns-strict', 'curl', `cgroup:${lab.a.path}`],
     );
     const overTcp = await dig(lab.a, '+tcp', 'no.example');

@@ -15,7 +15,7 @@ function cidr(text: string, source = text, more: Partial<Rule> = {}): Rule {
 }
 
 function policy(rules: readonly Rule[], more: Partial<Policy> = {}, subject = 'host'): SubjectPolicy {
-  return { subject: parseSubject(subject), policy: { ...BASE, rules, ...more } };
+  return { subject: parseSubject(subject), policy: { ...BASE, rules, ...more }, names: ['p'] };
 }
 
 function diff(before: readonly SubjectPolicy[], after: readonly SubjectPolicy[]): Promise<string[]> {

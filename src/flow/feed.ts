@@ -1,0 +1,70 @@
+import type { Event } from './event.ts';
+
+/** Takes events one by one. */
+export interface EventReader {
+  /** Answers whether it took the event; one that it did not take is lost to it, and the next says how many were. */
+  take(event: Event): boolean;
+}
+
+interface Subscription {
+  readonly reader: EventReader;
+  readonly wants: (event: Event) => boolean;
+  lost: number;
+}
+
+/**
+ * Hands events to whoever reads them, and keeps the last ones for who comes later. No reader waits for another: one
+ * that does not keep up loses events, and its next one says how many.
+ */
+export class EventFeed {
+  readonly #keep: number;
+  readonly #kept: Event[] = [];
+  readonly #subscriptions = new Set<Subscription>();
+  #next = 0;
+
+  /** @param keep how many of the last events are kept */
+  constructor(keep: number) {
+    this.#keep = keep;
+  }
+
+  /** Hands an event to every reader that wants it. */
+  publish(event: Event): void {
+    this.#remember(event);
+    for (const subscription of this.#subscriptions) deliver(subscription, event);
+  }
+
+  /** The kept events that `wants` lets through, oldest first. */
+  past(wants: (event: Event) => boolean = () => true): Event[] {
+    const ordered = [...this.#kept.slice(this.#next), ...this.#kept.slice(0, this.#next)];
+    return ordered.filter(wants);
+  }
+
+  /** How many readers there are. */
+  get readers(): number {
+    return this.#subscriptions.size;
+  }
+
+  /** Hands `reader` what comes from now on and `wants` lets through, until the answer is disposed of. Idempotent. */
+  subscribe(reader: EventReader, wants: (event: Event) => boolean = () => true): Disposable {
+    const subscription: Subscription = { reader, wants, lost: 0 };
+    this.#subscriptions.add(subscription);
+    return { [Symbol.dispose]: () => this.#subscriptions.delete(subscription) };
+  }
+
+  #remember(event: Event): void {
+    if (this.#keep === 0) return;
+    this.#kept[this.#next] = event;
+    this.#next = (this.#next + 1) % this.#keep;
+  }
+}
+
+/* What was lost before an event that a reader does not want is lost to it all the same. */
+function deliver(subscription: Subscription, event: Event): void {
+  const { reader, wants, lost } = subscription;
+  if (!wants(event)) {
+    subscription.lost += event.lost;
+    return;
+  }
+  const told = lost > 0 ? { ...event, lost: event.lost + lost } : event;
+  subscription.lost = reader.take(told) ? 0 : told.lost + 1;
+}
