@@ -126,13 +126,13 @@ describe('calls of a subject', () => {
     const told = (proto: string, dst: string) =>
       enforcer.waitForEvent((event) => event.kind === 'flow' && event.proto === proto && event.dst === dst);
     await lab.came(lab.a, 'tcp4', NO.v4, '80');
-    const { verdict, reason, policy, iface, comm, pid, dport } = await told('tcp', NO.v4);
+    const { verdict, reason, subject, iface, comm, pid, dport } = await told('tcp', NO.v4);
     assert.deepEqual(
-      { verdict, reason, policy, iface, comm, dport },
+      { verdict, reason, subject, iface, comm, dport },
       {
         verdict: 'deny',
         reason: 'no-rule',
-        policy: `cgroup:${lab.a.path}`,
+        subject: `cgroup:${lab.a.path}`,
         iface: '-',
         comm: 'probe',
         dport: 80,
