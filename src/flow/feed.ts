@@ -39,6 +39,24 @@ export class EventFeed {
     return ordered.filter(wants);
   }
 
+  /** At most `most` kept events whose `seq` is above `seq`, oldest first: for who reads at its own pace. */
+  after(seq: number, most: number): Event[] {
+    const size = this.#kept.length;
+    const at = (index: number): Event | undefined => this.#kept[(this.#start + index) % size];
+    let [low, high] = [0, size];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((at(middle)?.seq ?? 0) > seq) high = middle;
+      else low = middle + 1;
+    }
+    const found: Event[] = [];
+    for (let index = low; index < Math.min(size, low + most); index += 1) {
+      const event = at(index);
+      if (event) found.push(event);
+    }
+    return found;
+  }
+
   /** How many readers there are. */
   get readers(): number {
     return this.#subscriptions.size;
@@ -49,6 +67,11 @@ export class EventFeed {
     const subscription: Subscription = { reader, wants, lost: 0 };
     this.#subscriptions.add(subscription);
     return { [Symbol.dispose]: () => this.#subscriptions.delete(subscription) };
+  }
+
+  /* Where the oldest is. */
+  get #start(): number {
+    return this.#kept.length < this.#keep ? 0 : this.#next;
   }
 
   #remember(event: Event): void {
