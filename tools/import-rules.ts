@@ -31,15 +31,18 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['control', [...LEAVES, 'libbpf/unix-listener']],
   ['metrics', LEAVES],
   ['run', [...LEAVES, 'libbpf', 'policy']],
+  ['view', [...LEAVES, 'policy', 'dns/resolver', 'flow']],
+  ['browser', [...LEAVES, 'flow', 'view']],
+  ['page', [...LEAVES, 'flow', 'view/state']],
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
-  ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],
+  ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer', 'view', 'page']],
   ['boot', [...LEAVES, 'boot']],
   ['main', [...FIRST_FLOOR, 'datapath', 'enforcer', 'cli']],
 ]);
 
 /** Rooms that see bytes and data only. */
-const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow'];
+const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow', 'view', 'browser'];
 
 /** Packages that only one room may touch. */
 const OWNED_PACKAGES: ReadonlyMap<string, string> = new Map([['koffi', 'libbpf']]);

@@ -1,5 +1,5 @@
 import type { DnsEvent, Event, FlowEvent, Packet } from '../flow/event.ts';
-import { type InForce, remedyOfFlow, remedyOfLookup } from './remedy.ts';
+import { type InForce, remedyOfFlow, remedyOfLookup } from '../view/remedy.ts';
 
 /** Targets that are told apart; those past it are counted together. */
 const MAX_TARGETS = 1_000;

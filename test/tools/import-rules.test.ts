@@ -40,12 +40,16 @@ describe('checkImports allows', () => {
     ['datapath/attach.ts', "import { parsePrefix } from '../policy/prefix.ts';"],
     ['run/own-cgroup.ts', "import { errnoName } from '../libbpf/errno.ts';"],
     ['enforcer/start.ts', "import { attach } from '../datapath/attach.ts';"],
+    ['view/remedy.ts', "import { parsePrefix } from '../policy/prefix.ts';"],
+    ['browser/page.ts', "import { drawMap } from '../view/traffic-map.ts';"],
+    ['page/page-server.ts', "import { createServer } from 'node:http';"],
     ['main.ts', "const { start } = await import('./enforcer/start.ts');"],
   ];
   const rest = {
     'errors.ts': '',
     'policy/prefix.ts': '',
     'libbpf/errno.ts': '',
+    'view/traffic-map.ts': '',
     'datapath/attach.ts': '',
     'enforcer/start.ts': '',
   };
@@ -68,6 +72,10 @@ describe('checkImports refuses', () => {
     ['datapath/maps.ts', "export { main } from '../main.ts';", 'datapath may import only'],
     ['cli/flags.ts', "import { lab } from '../../test/lab/namespace.ts';", 'not a .ts file of src'],
     ['cli/flags.ts', "import { start } from '../enforcer/start.js';", 'not a .ts file of src'],
+    ['view/remedy.ts', "import { readFileSync } from 'node:fs';", 'view is pure'],
+    ['browser/page.ts', "import { readFileSync } from 'node:fs';", 'browser is pure'],
+    ['browser/page.ts', "import { start } from '../enforcer/start.ts';", 'browser may import only'],
+    ['page/page-server.ts', "import { start } from '../enforcer/start.ts';", 'page may import only'],
     ['utils/text.ts', '', '"utils" is not a room'],
   ];
   const rest = {

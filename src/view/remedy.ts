@@ -6,11 +6,15 @@ import { type DnsMode, letsPass, type Rule } from '../policy/rule.ts';
 
 /** What was in force, as far as it says which flag helps. */
 export interface InForce {
-  readonly rules: readonly Rule[];
+  /** Of the rules: those that flags gave matter, for their ports. */
+  readonly rules: readonly RuleInForce[];
   readonly dns: DnsMode;
   /** Trusted resolvers as `-resolver` takes them. */
   readonly resolvers: readonly string[];
 }
+
+/** What is looked at of a rule. */
+export type RuleInForce = Pick<Rule, 'action' | 'ports' | 'source'>;
 
 const DNS_PORT = 53;
 const DOT_PORT = 853;
@@ -53,9 +57,14 @@ export function remedyOfFlow({ packet, reason, rule, names }: FlowEvent, inForce
   return [isByName ? `-name=${name}` : `-cidr=${dst}`, ...port].join(' ');
 }
 
+/** Any rule that flags gave and that lets pass: they have their ports in common. */
+export function ruleOfFlags(rules: readonly RuleInForce[]): RuleInForce | undefined {
+  return rules.find((rule) => letsPass(rule) && rule.source.startsWith('-'));
+}
+
 /* -port limits every rule of the flags alike; rules of files have ports of their own. */
-function portsOfFlags(rules: readonly Rule[]): readonly PortRange[] {
-  return rules.find((rule) => letsPass(rule) && rule.source.startsWith('-'))?.ports ?? [];
+function portsOfFlags(rules: readonly RuleInForce[]): readonly PortRange[] {
+  return ruleOfFlags(rules)?.ports ?? [];
 }
 
 function withoutRule(rule: string | undefined): string {
