@@ -15,17 +15,21 @@ BUNDLE := dist/l7egg-cli.cjs
 MAIN := dist/main.cjs
 CODE_CACHE := dist/main.cache
 # Parts that are loaded when they are needed: a process holds what it runs. The classes of errors are one thing for all.
-# ask: the commands that ask and end. read-policies: where there are policy files.
+# ask: the commands that ask and end. read-policies: where there are policy files. page-server: where there is -ui; the
+# page itself, for browsers, lies beside it.
 ASK := dist/ask.cjs
 FORMATS := dist/read-policies.cjs
+PAGE_SERVER := dist/page-server.cjs
+PAGE := dist/page
 ERRORS := dist/errors.cjs
 BUNDLER := $(BIN)/esbuild --bundle --platform=node --format=cjs --log-level=warning
-PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/cli/ask.ts
-JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|ask\)\.ts"),require("./\1.cjs"),'
-# With the FFI, whose native addon lies beside it.
-WITH_FFI := --target=node20 --supported:dynamic-import=false $(PART) \
-	--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
+PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/cli/ask.ts --external:*/page-server.ts
+JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|ask\|page-server\)\.ts"),require("./\1.cjs"),'
+# It knows where it lies.
+PLACED := --target=node20 --define:import.meta.url=importMetaUrl \
 	--banner:js="const importMetaUrl=require('node:url').pathToFileURL(__filename).href;"
+# With the FFI, whose native addon lies beside it.
+WITH_FFI := $(PLACED) --supported:dynamic-import=false $(PART) --alias:koffi=./tools/koffi-native.ts --external:*.node
 LIB := $(DESTDIR)$(PREFIX)/lib/l7egg
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN8 := $(DESTDIR)$(PREFIX)/share/man/man8
@@ -35,7 +39,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: all setup types lint check test demo bench install uninstall clean need-root
+.PHONY: all setup types lint check test demo bench pictures install uninstall clean need-root
 
 all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS)
 
@@ -72,14 +76,18 @@ $(CONFINE): $(wildcard src/run/confine/*.[ch])
 # One CommonJS file for all but policy files, with nothing loaded lazily by import(): node starts it with 3 MB less
 # than ES modules, and takes it from a cache of compiled code. koffi's native addon lies beside it, so dist needs no node_modules.
 # V8 knows its cache by the length of the source only: the first line stamps the two as a pair.
-$(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native.ts tools/code-cache.ts
+$(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') $(wildcard src/browser/page.*) tools/koffi-native.ts tools/code-cache.ts
 	@mkdir -p dist build
 	@rm -f $(CODE_CACHE)
 	$(BUNDLER) src/main.ts $(WITH_FFI) --outfile=$(MAIN) --sourcemap=external
 	$(BUNDLER) src/cli/ask.ts $(WITH_FFI) --outfile=$(ASK)
 	$(BUNDLER) src/formats/read-policies.ts --target=node20 --outfile=$(FORMATS) --external:*/errors.ts
+	$(BUNDLER) src/page/page-server.ts $(PLACED) --outfile=$(PAGE_SERVER) --external:*/errors.ts
+	$(BIN)/esbuild src/browser/page.ts src/browser/page.css --bundle --format=iife --platform=browser --target=es2022 \
+		--minify --log-level=warning --outdir=$(PAGE)
+	@cp src/browser/page.html $(PAGE)/page.html
 	$(BUNDLER) src/errors.ts --target=node20 --outfile=$(ERRORS)
-	@$(JOIN_PARTS) $(MAIN) $(ASK) $(FORMATS)
+	@$(JOIN_PARTS) $(MAIN) $(ASK) $(FORMATS) $(PAGE_SERVER)
 	@sed -i "1i// $$(sha256sum <$(MAIN) | cut -d' ' -f1)" $(MAIN)
 	$(BUNDLER) tools/code-cache.ts --target=node20 --outfile=build/code-cache.cjs
 	node build/code-cache.cjs $(MAIN)
@@ -96,6 +104,7 @@ $(PRESETS): $(wildcard src/presets/*)
 
 types: $(MODULES)
 	$(BIN)/tsc -p .
+	$(BIN)/tsc -p src/browser
 	@$(HAND_OVER) build
 
 lint: types $(OBJECT) $(CONTRACT)
@@ -124,16 +133,25 @@ bench: need-root
 	@$(MAKE) --no-print-directory all types
 	@set -e; for bench in test/bench/*.bench.ts; do node "build/$${bench%.ts}.js"; done
 
+# The pictures of the README, of real traffic in the lab.
+pictures: need-root
+	@scripts/setup.sh build test
+	@$(MAKE) --no-print-directory all types
+	@mkdir -p docs
+	@node build/test/page/screenshots.js docs
+	@$(HAND_OVER) docs
+
 install: all
 	install -d $(LIB) $(DESTDIR)/etc/l7egg
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
-	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(ASK) $(FORMATS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(ASK) $(FORMATS) $(PAGE_SERVER) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
-	rm -rf $(LIB)/presets
-	install -d $(LIB)/presets
+	rm -rf $(LIB)/presets $(LIB)/page
+	install -d $(LIB)/presets $(LIB)/page
+	install -m 644 $(PAGE)/* $(LIB)/page
 	install -m 644 $(PRESETS)/* $(LIB)/presets
 	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
-	@sync $(LIB)/* $(LIB)/presets/*
+	@sync $(LIB)/* $(LIB)/presets/* $(LIB)/page/*
 	install -d $(MAN8)
 	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
 	install -d $(UNITS)
