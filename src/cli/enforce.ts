@@ -10,10 +10,13 @@ import type { Event } from '../flow/event.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
+import type { PageServer } from '../page/page-server.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
 import type { EnforceOptions } from './options.ts';
+import type { PageAddress } from './page-flag.ts';
+import { pageSource } from './page-source.ts';
 import { showProgress } from './progress.ts';
 import { terminalColours } from './terminal-colours.ts';
 
@@ -28,6 +31,8 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const listener: Listener = { remark };
   const { ending, hangUps } = untilSignal();
   for (const text of options.remarks) remark(text);
+  // Before all else, and in the namespace of who asks: that is where the browser is.
+  using page = options.ui && (await openPageAt(options.ui));
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
   const loaded = await loadPolicies(reader, remark);
@@ -59,6 +64,10 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   };
   try {
     enforcer.feed.subscribe({ take: tell });
+    if (page) {
+      page.serve(pageSource(enforcer));
+      remark(`the page is at ${page.url}`);
+    }
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
@@ -79,6 +88,10 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   end(enforcer, how, remark);
   await untilRead(LAST_WORDS_MS);
   return 0;
+}
+
+async function openPageAt(at: PageAddress): Promise<PageServer> {
+  return (await import('../page/page-server.ts')).openPage(at);
 }
 
 /* Nothing but policies that restrict nothing is a mistake: whoever starts us wants something controlled. */

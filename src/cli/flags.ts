@@ -99,6 +99,7 @@ export const FLAGS: readonly FlagSpec[] = [
     '',
     'start even if that cuts the session that starts it; replace a foreign root qdisc',
   ),
+  flag('ui', 'value', 'ADDR:PORT', 'page of what happens, on a loopback address; port 0 = any free one'),
   { ...flag('log', 'choice', 'text|json', 'form of events'), choices: LOG_FORMATS },
   flag('instance', 'value', 'NAME', `name of this enforcer; default: ${DEFAULT_INSTANCE}`, COMMAND_NAMES),
   flag('subject', 'value', 'WHO', 'whose policy is asked; default: the host, or the only one', [

@@ -10,6 +10,7 @@ import { checkFlags, DEFAULT_INSTANCE, LOG_FORMATS } from './flags.ts';
 import { parseInstance, parseInterfaces, parseNetns } from './host-flags.ts';
 import type { Normalised } from './normalise.ts';
 import { type ObserveOptions, parseObserve } from './observe-flags.ts';
+import { type PageAddress, parsePageAddress } from './page-flag.ts';
 import { parsePolicySource } from './policy-flags.ts';
 import { type PresetsOptions, parsePresets } from './presets.ts';
 
@@ -25,6 +26,8 @@ export interface EnforceOptions {
   readonly netns?: Netns;
   readonly wait: boolean;
   readonly force: boolean;
+  /** Where the page is served; absent: nowhere. */
+  readonly ui?: PageAddress;
   readonly log?: 'text' | 'json';
 }
 
@@ -135,6 +138,7 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     ...netnsOf(values),
     wait: isOn('wait'),
     force: isOn('force'),
+    ...uiOf(values),
     ...(log === undefined ? {} : { log }),
   };
 }
@@ -182,4 +186,9 @@ function parseCheck(
 function netnsOf(values: Values): { netns?: Netns } {
   const text = values.get('netns')?.[0];
   return text === undefined ? {} : { netns: parseNetns(text) };
+}
+
+function uiOf(values: Values): { ui?: PageAddress } {
+  const text = values.get('ui')?.[0];
+  return text === undefined ? {} : { ui: parsePageAddress(text) };
 }
