@@ -53,6 +53,8 @@ tests() {
 	need runc runc
 	need busybox-static /var/lib/dpkg/info/busybox-static.list # busybox without -static is a /bin/busybox, too
 	need python3 /usr/bin/python3
+	need chromium chromium
+	need fonts-liberation /usr/share/fonts/truetype/liberation
 }
 
 [ $# -gt 0 ] || fail 'say what for: build, demo, test.'
