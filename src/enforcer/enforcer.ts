@@ -1,3 +1,4 @@
+import type { ControlServer } from '../control/server.ts';
 import type { SubjectRule } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import { decodeEvent, type RawDnsEvent, type RawEvent } from '../datapath/event.ts';
@@ -80,6 +81,7 @@ export class Enforcer {
   readonly #fallback: Fallback;
   readonly #refusedFlows = new RefusedFlows();
   #ring: RingReader | undefined;
+  #control: ControlServer | undefined;
   #resolverWatch: ResolverWatch | undefined;
   #lostBefore = 0;
 
@@ -122,7 +124,9 @@ export class Enforcer {
   begin(): void {
     const { state } = this.inForce.context;
     const { instance } = this.inForce.options;
-    this.#scope.use(takeRequests(instance, this, (text) => this.inForce.listener.remark(text)));
+    this.#control = this.#scope.use(
+      takeRequests(instance, this, (text) => this.inForce.listener.remark(text)),
+    );
     this.#lostBefore = readCounter(state, 'ring_full');
     if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
     this.tellPolicy('in-force', describeInForce(this.#policies.current));
@@ -202,16 +206,19 @@ export class Enforcer {
 
   /** Opens: takes the verdict out first, then everything of this instance. */
   stop(): void {
+    if (this.#ring) this.#countLosses();
     this.tell('stopping', 'nothing is enforced any more');
     this.#policies.close(); // it would attach to containers that start now
     takeDown(this.inForce.options.instance);
     this.#policies.release();
+    this.#control?.close(); // its socket lies in what goes now, and the next start makes one of that name
     this.inForce.context.run.remove(); // under the lock: the next start may be waiting for it
     this.#scope.close();
   }
 
   /** Ends the process's part only: programs and maps stay in force. */
   leave(): void {
+    if (this.#ring) this.#countLosses();
     this.tell('left-in-force', 'the process ends, programs and rules stay in force');
     this.#scope.close();
   }

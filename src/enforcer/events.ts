@@ -21,6 +21,9 @@ const ETHER_TYPE_IPV6 = 0x86dd;
 const CLOCK_STEP_MS = 100;
 /** A call that failed before there was a packet, or a packet in a network namespace that is not ours. */
 const NO_INTERFACE = '-';
+/** Lines that an event has of what changed, and characters of each. */
+const MAX_LINES = 100;
+const MAX_LINE_LENGTH = 500;
 const WITH_PORTS = new Set([6, 17, 132, 136]);
 
 /** What turns numbers of the kernel into the owner's words. */
@@ -76,7 +79,7 @@ export class EventTeller {
 
   /** Something that happened to the policies, now. */
   tellPolicy(action: PolicyAction, message: string, lines: readonly string[] = []): PolicyEvent {
-    return { ...this.#head(Date.now()), kind: 'policy', action, message, lines };
+    return { ...this.#head(Date.now()), kind: 'policy', action, message, lines: shorten(lines) };
   }
 
   /** Something that happened to the enforcer, now. */
@@ -118,6 +121,15 @@ export class EventTeller {
       windowMs: 0,
     };
   }
+}
+
+/* Thousands of events are kept, and each goes to every reader. */
+function shorten(lines: readonly string[]): readonly string[] {
+  const more = lines.length - MAX_LINES;
+  const shown = lines
+    .slice(0, MAX_LINES)
+    .map((line) => (line.length > MAX_LINE_LENGTH ? `${line.slice(0, MAX_LINE_LENGTH)}…` : line));
+  return more > 0 ? [...shown, `… and ${more} lines more`] : shown;
 }
 
 function packetOf(raw: RawEvent): Packet {

@@ -33,10 +33,14 @@ export class EventFeed {
     for (const subscription of this.#subscriptions) deliver(subscription, event);
   }
 
-  /** The kept events that `wants` lets through, oldest first. */
+  /** The kept events that `wants` lets through, oldest first; each says what was lost since the one before it. */
   past(wants: (event: Event) => boolean = () => true): Event[] {
-    const ordered = [...this.#kept.slice(this.#next), ...this.#kept.slice(0, this.#next)];
-    return ordered.filter(wants);
+    const taken: Event[] = [];
+    const reader = { take: (event: Event) => taken.push(event) > 0 };
+    const subscription = { reader, wants, lost: 0 };
+    for (const event of this.#kept.slice(this.#next)) deliver(subscription, event);
+    for (const event of this.#kept.slice(0, this.#next)) deliver(subscription, event);
+    return taken;
   }
 
   /** How many readers there are. */

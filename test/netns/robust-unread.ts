@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { checkEvent } from '../flow/event-schema.ts';
 import { findCli } from '../lab/checkout.ts';
 import type { Namespace } from '../lab/namespace.ts';
 import type { Process } from '../lab/process.ts';
@@ -38,7 +39,11 @@ export async function startUnread(context: TestContext, host: Namespace): Promis
     for (let bytes = readNow(fd); bytes > 0; bytes = readNow(fd)) rest += CHUNK.toString('utf8', 0, bytes);
     const lines = rest.split('\n');
     rest = lines.pop() ?? '';
-    return lines.map((line): LoggedEvent => JSON.parse(line));
+    return lines.map((line): LoggedEvent => {
+      const event = JSON.parse(line);
+      checkEvent(event);
+      return event;
+    });
   };
   return { process, instance, read };
 }
