@@ -145,6 +145,7 @@ function protocolOf(packet: Packet): number | undefined {
 
 /* A number is a process id; else what the process is called: its command, its program's path, or the last part of it. */
 function parseProcess(text: string): Test {
+  if (text === '') throw new UsageError('process "" is empty: a command, a path or a process id is legal');
   if (/^\d+$/u.test(text)) return ({ process }) => process?.pid === Number(text);
   return ({ process }) => process !== undefined && isCalled(process, text);
 }
@@ -155,5 +156,6 @@ function isCalled({ comm, exe }: Process, text: string): boolean {
 
 /* As it was written, or what stands behind `=` in a flag. */
 function parseRule(text: string): Test {
+  if (text === '') throw new UsageError('rule "" is empty: a rule as events show it is legal');
   return ({ rule }) => rule !== undefined && (rule === text || rule.replace(/^-[a-z-]+=/u, '') === text);
 }

@@ -2,6 +2,7 @@ import { escapeControl } from './escape.ts';
 import type { DnsEvent, Event, FlowEvent } from './event.ts';
 import {
   formatCauseOf,
+  formatLost,
   formatNames,
   formatProcess,
   formatTarget,
@@ -32,7 +33,7 @@ export function renderTable(event: Event, colour: Painter): string {
   const [, ...widths] = COLUMNS.map(([, width]) => width);
   const padded = cells.map((cell, index) => cell.padEnd(widths[index] ?? 0));
   if (isJudged) padded[0] = paintVerdict(event.verdict, padded[0] ?? '', colour);
-  const lost = event.lost > 0 ? ` (${event.lost} events lost before)` : '';
+  const lost = event.lost > 0 ? ` ${formatLost(event.lost)}` : '';
   return [formatTime(event.timeMs), ...padded, last + lost].join('  ');
 }
 
