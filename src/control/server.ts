@@ -1,5 +1,4 @@
-import { rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { listenUnix, type UnixListener } from '../libbpf/unix-listener.ts';
 import type { Answer, Handler } from './answer.ts';
 import { Connection } from './connection.ts';
 
@@ -14,47 +13,39 @@ const MAX_CONNECTIONS = 256;
  * wants no more.
  */
 export class ControlServer implements Disposable {
-  readonly #server: Server;
+  readonly #listener: UnixListener;
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #connections = new Set<Connection>();
-  readonly #path: string;
   #isClosed = false;
 
-  constructor(path: string, handlers: ReadonlyMap<string, Handler>, onError: (error: Error) => void) {
+  /** A socket that a killed process left is replaced: whoever serves holds the instance's lock. Throws SystemError. */
+  constructor(path: string, handlers: ReadonlyMap<string, Handler>) {
     this.#handlers = handlers;
-    this.#path = path;
-    // One that a killed process left: whoever serves holds the instance's lock.
-    rmSync(path, { force: true });
-    this.#server = createServer((socket) => {
-      const connection = new Connection(socket, (request, answer) => this.#handle(request, answer));
-      if (this.#isClosed) connection.refuse('the process ends');
-      else if (this.#connections.size >= MAX_CONNECTIONS) {
-        connection.refuse(`${MAX_CONNECTIONS} clients are connected already`);
-      } else {
-        this.#connections.add(connection);
-        connection.onceClosed(() => this.#connections.delete(connection));
-      }
-    });
-    this.#server.on('error', onError);
-    const mask = process.umask(0o177);
-    try {
-      this.#server.listen(path);
-    } finally {
-      process.umask(mask);
-    }
+    this.#listener = listenUnix(path, 0o600, (fd) => void this.#open(fd));
   }
 
   /** Takes no more requests and ends those that are answered. Idempotent. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#server.close();
-    rmSync(this.#path, { force: true });
+    this.#listener.close();
     for (const connection of this.#connections) connection.endSoon();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /* Loaded by the first client: most processes never have one. */
+  async #open(fd: number): Promise<void> {
+    const { Socket } = await import('node:net');
+    const socket = new Socket({ fd, readable: true, writable: true });
+    const connection = new Connection(socket, (request, answer) => this.#handle(request, answer));
+    if (this.#isClosed) return connection.refuse('the process ends');
+    if (this.#connections.size >= MAX_CONNECTIONS)
+      return connection.refuse(`${MAX_CONNECTIONS} clients are connected already`);
+    this.#connections.add(connection);
+    connection.onceClosed(() => this.#connections.delete(connection));
   }
 
   #handle(request: ReadonlyMap<string, unknown>, answer: Answer): void | Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { COMMANDS } from '../../src/cli/commands.ts';
+import { COMMAND_NAMES, COMMANDS } from '../../src/cli/commands.ts';
 import { FLAGS } from '../../src/cli/flags.ts';
 import { helpText } from '../../src/cli/help.ts';
 import { normaliseArgs } from '../../src/cli/normalise.ts';
@@ -293,8 +293,20 @@ describe('helpText', () => {
 });
 
 describe('FLAGS', () => {
-  test('has each name once', () => {
-    const names = FLAGS.flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
-    assert.equal(new Set(names).size, names.length);
+  test('has each name once for a command', () => {
+    for (const command of COMMAND_NAMES) {
+      const specs = FLAGS.filter(({ commands }) => commands.includes(command));
+      const names = specs.flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias]));
+      assert.equal(new Set(names).size, names.length, command);
+    }
+  });
+
+  test('has a name in one shape: it is read before the command is known', () => {
+    const shapes = new Map<string, string>();
+    for (const { name, kind, alias, choices } of FLAGS) {
+      const shape = JSON.stringify([kind, alias, choices]);
+      assert.equal(shapes.get(name) ?? shape, shape, name);
+      shapes.set(name, shape);
+    }
   });
 });
