@@ -74,10 +74,18 @@ async function* readLines(
 }
 
 function checkHead(line: string): void {
-  const head: unknown = JSON.parse(line);
+  const head = parseHead(line);
   if (typeof head === 'object' && head !== null && 'ok' in head && head.ok === true) return;
   const error = typeof head === 'object' && head !== null && 'error' in head ? head.error : line;
   throw new SystemError(`have an answer: ${String(error)}`, 'EPROTO');
+}
+
+function parseHead(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined; // then the line is what was said
+  }
 }
 
 function hasCode(thrown: unknown, codes: readonly string[]): boolean {
