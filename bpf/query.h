@@ -55,6 +55,7 @@ static __always_inline void remember_query(struct scratch *s, void *map)
 	pending->asked_boot_ns = boot_ns(s);
 	note_clock_gap(s);
 	pending->name_hash = s->name_hash;
+	pending->socket_cookie = s->asker_cookie;
 	pending->epoch = s->epoch;
 	pending->qtype = s->qtype;
 	pending->name_length = s->name_length;
@@ -97,6 +98,7 @@ __noinline int take_query(struct __sk_buff *skb, __u32 area, __u32 offset, __u32
 	if (s->qclass != DNS_CLASS_IN)
 		return unreadable_query(s, policy_flags);
 	match_name(s->area);
+	s->asker_cookie = bpf_get_socket_cookie(skb);
 	bind_query(s, &pkt->source, pkt->source_port_be, &pkt->destination,
 		   pkt->destination_port_be, message_u16(s, 0), pkt->l4_proto);
 	if (policy_flags & POLICY_DENY_NAMES && s->deny_rule) {

@@ -1,9 +1,9 @@
-import type { RawEvent } from '../datapath/event.ts';
+import type { RawDnsEvent, RawEvent, RawProcess } from '../datapath/event.ts';
+import { rcodeWord } from '../dns/rcode.ts';
 import { recordTypeWord } from '../dns/record-type.ts';
 import { formatAddress } from '../flow/address.ts';
 import type {
   DnsEvent,
-  Event,
   FlowEvent,
   Judged,
   LifecycleAction,
@@ -12,6 +12,7 @@ import type {
   Packet,
   PolicyAction,
   PolicyEvent,
+  Process,
 } from '../flow/event.ts';
 import { protocolWord } from '../flow/protocol.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
@@ -30,6 +31,7 @@ export interface Words {
   /** The policy that a rule is of; of rule 0 all that the subject has. */
   policyName(ruleId: number, policyId: number): string | undefined;
   subjectName(policyId: number): string | undefined;
+  process(raw: RawProcess): Process;
   interfaceName(ifindex: number): string | undefined;
   namesOf(addr16: Uint8Array): readonly string[];
   /** Names of an address whose leases are live, with the ends of these. */
@@ -63,13 +65,16 @@ export class EventTeller {
     if (raw.kind === 'flow') {
       const names = this.#words.namesOf(raw.remote);
       const leases = names.length > 0 ? this.#words.leasesOf(raw.policyId, raw.remote) : [];
-      return { ...head, kind: 'flow', ...this.#judged(raw), names, leases };
+      const { traffic } = raw;
+      return { ...head, kind: 'flow', ...this.#judged(raw), names, leases, ...(traffic && { traffic }) };
     }
+    const rcode = rcodeOf(raw);
     return {
       ...head,
       kind: 'dns',
       ...this.#judged(raw),
       ...(raw.qname !== undefined && { qname: raw.qname, qtype: recordTypeWord(raw.qtype) }),
+      ...(rcode !== undefined && { rcode }),
       ...(raw.unparsed !== undefined && { unparsed: raw.unparsed }),
       addresses: raw.addresses.map((addr) => formatAddress(addr)),
     };
@@ -114,11 +119,17 @@ export class EventTeller {
       subject: this.#words.subjectName(raw.policyId) ?? `#${raw.policyId}`,
       iface: raw.ifindex === 0 ? NO_INTERFACE : (this.#words.interfaceName(raw.ifindex) ?? `#${raw.ifindex}`),
       packet: packetOf(raw),
-      ...(raw.process && { process: raw.process }),
+      ...(raw.process && { process: this.#words.process(raw.process) }),
       count: raw.count,
-      windowMs: 0,
+      windowMs: raw.windowMs,
     };
   }
+}
+
+/* A refusal that we answer ourselves has one, too. */
+function rcodeOf({ reason, rcode }: RawDnsEvent): string | undefined {
+  const isAnswer = reason === 'learned' || reason === 'dns-inward' || reason === 'dns-failed';
+  return isAnswer || rcode !== 0 ? rcodeWord(rcode) : undefined;
 }
 
 function packetOf(raw: RawEvent): Packet {
