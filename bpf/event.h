@@ -142,12 +142,15 @@ static __always_inline struct addr *event_addr(struct scratch *s, __u32 n)
 	return (struct addr *)(s->event.name + at);
 }
 
-/* Sends s->event with the name of the scratch area and n addresses. */
+/* Sends s->event with the name of the scratch area and n addresses. Whose socket gets an answer is not known yet: the
+ * query said it.
+ */
 static __always_inline void send_dns_event(struct scratch *s, __u32 n_addrs)
 {
 	__u32 size;
 
 	s->event.head.n_addrs = n_addrs;
+	add_process(&s->event.head, find_process(s->asker_cookie));
 	size = offsetof(struct dns_event, name) + ((s->name_length + 7) & ~7) +
 	       n_addrs * sizeof(struct addr);
 	opaque(size);
@@ -183,8 +186,6 @@ static __always_inline void start_dns_event(struct __sk_buff *skb, struct scratc
 	copy_addr(&event->remote, is_answer ? &pkt->source : &pkt->destination);
 	event->local_port_be = is_answer ? pkt->destination_port_be : pkt->source_port_be;
 	event->remote_port_be = is_answer ? pkt->source_port_be : pkt->destination_port_be;
-	/* Whose socket gets an answer is not known yet: the query said it. */
-	add_process(event, find_process(is_answer ? s->asker_cookie : bpf_get_socket_cookie(skb)));
 }
 
 #endif

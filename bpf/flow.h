@@ -116,10 +116,12 @@ static __always_inline __u32 payload_bytes(struct packet *pkt)
 	return pkt->l3_end - pkt->payload_offset;
 }
 
-/* The device cuts a large one into segments. */
-static __always_inline __u32 packets_in(struct __sk_buff *skb)
+#define ETHERNET_MTU 1500
+
+/* The device cuts a large one into segments: where their number is noted costs as much as all else here. */
+static __always_inline __u32 packets_in(struct __sk_buff *skb, __u32 bytes)
 {
-	__u32 segments = skb->gso_segs;
+	__u32 segments = bytes > ETHERNET_MTU ? skb->gso_segs : 1;
 
 	return segments ? segments : 1;
 }
@@ -130,8 +132,8 @@ __noinline int is_known_flow(struct __sk_buff *skb, __u32 area)
 	struct scratch *s = get_scratch(area);
 	struct flow_key *key;
 	struct packet *pkt;
+	__u32 rule, bytes;
 	struct flow *flow;
-	__u32 rule;
 	__u64 now;
 
 	if (!s)
@@ -170,8 +172,9 @@ __noinline int is_known_flow(struct __sk_buff *skb, __u32 area)
 		}
 	}
 	/* Two CPUs that send of one flow at the very same time may count a packet less. */
-	flow->bytes += payload_bytes(pkt);
-	flow->packets += packets_in(skb);
+	bytes = payload_bytes(pkt);
+	flow->bytes += bytes;
+	flow->packets += packets_in(skb, bytes);
 	if (is_tcp(pkt)) {
 		/* What it sends is all sent with its FIN. */
 		if (pkt->tcp_flags & (TCP_RST | TCP_FIN) && !(flow->flags & FLOW_FIN))
@@ -264,7 +267,7 @@ static __always_inline void keep_flow(struct __sk_buff *skb, struct scratch *s, 
 			     .epoch = s->epoch,
 			     .flags = flags,
 			     .bytes = payload_bytes(&s->pkt),
-			     .packets = packets_in(skb),
+			     .packets = packets_in(skb, payload_bytes(&s->pkt)),
 			     .socket_cookie = s->socket_cookie,
 			     .ifindex = s->ifindex };
 

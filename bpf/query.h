@@ -98,7 +98,6 @@ __noinline int take_query(struct __sk_buff *skb, __u32 area, __u32 offset, __u32
 	if (s->qclass != DNS_CLASS_IN)
 		return unreadable_query(s, policy_flags);
 	match_name(s->area);
-	s->asker_cookie = bpf_get_socket_cookie(skb);
 	bind_query(s, &pkt->source, pkt->source_port_be, &pkt->destination,
 		   pkt->destination_port_be, message_u16(s, 0), pkt->l4_proto);
 	if (policy_flags & POLICY_DENY_NAMES && s->deny_rule) {
@@ -145,6 +144,7 @@ __noinline int handle_query(struct __sk_buff *skb, __u32 area, __u32 policy_flag
 	s->name_length = 0;
 	s->n_rules = 0;
 	s->qtype = 0;
+	s->asker_cookie = bpf_get_socket_cookie(skb);
 	if (pkt->is_fragment) /* a query in pieces could hide its name */
 		return unreadable_query(s, policy_flags);
 	if (pkt->l4_proto != IPPROTO_TCP) {
