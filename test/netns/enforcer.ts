@@ -32,7 +32,17 @@ export interface LoggedEvent {
   readonly message?: string;
   readonly pid?: number;
   readonly comm?: string;
+  readonly uid?: number;
+  readonly exe?: string;
+  readonly cgroup?: string;
+  readonly container?: string;
+  readonly rcode?: string;
+  readonly bytes?: number;
+  readonly packets?: number;
+  readonly bytes_in?: number;
+  readonly packets_in?: number;
   readonly count?: number;
+  readonly window_ms?: number;
   readonly lost?: number;
 }
 
