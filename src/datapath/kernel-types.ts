@@ -44,9 +44,17 @@ export function kernelTypes(): Promise<Buffer<ArrayBuffer>> {
 }
 
 async function findTypes(): Promise<Buffer<ArrayBuffer>> {
-  const names = Object.values(PATHS).flatMap((parts) => parts.flatMap((part) => part.split('|')));
-  const offsets = isLockedDown() ? undefined : await readKernelOffsets([...new Set(names)]);
+  const offsets = isLockedDown() ? undefined : await readKernelOffsets(wanted());
   return (offsets && encodeTypes(offsets)) ?? encodeStruct('kernel_types', {});
+}
+
+function wanted(): Map<string, string[]> {
+  const structs = new Map<string, string[]>();
+  for (const name of Object.values(PATHS).flatMap((parts) => parts.flatMap((part) => part.split('|')))) {
+    const [struct = '', member = ''] = name.split('.');
+    structs.set(struct, [...(structs.get(struct) ?? []), member]);
+  }
+  return structs;
 }
 
 function encodeTypes(offsets: ReadonlyMap<string, number>): Buffer<ArrayBuffer> | undefined {

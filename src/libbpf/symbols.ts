@@ -202,6 +202,7 @@ export const libc = {
     cLibrary,
     'void *mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
   ),
+  mallopt: from<[number, number], number>(cLibrary, 'int mallopt(int parameter, int value)'),
   pageSize: from<[], number>(cLibrary, 'int getpagesize()'),
   munmap: from<[Pointer, number], number>(cLibrary, 'int munmap(void *at, size_t length)'),
   mount: from<[string, string, string, number, null], number>(
