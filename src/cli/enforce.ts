@@ -7,6 +7,7 @@ import { formatResolver } from '../enforcer/resolvers.ts';
 import { startEnforcer } from '../enforcer/start.ts';
 import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
+import { EventQueue, type TextSink } from '../flow/event-queue.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
@@ -21,6 +22,18 @@ import { terminalColours } from './terminal-colours.ts';
 const MAX_UNREAD_BYTES = 1 << 20;
 /** How long a reader of stdout may take to the last events when we end. */
 const LAST_WORDS_MS = 1_000;
+
+/** A reader that does not keep up loses events, and is told how many; it does not cost us memory. */
+const STDOUT: TextSink = {
+  send: (text) => {
+    process.stdout.write(text);
+    return process.stdout.writableLength <= MAX_UNREAD_BYTES;
+  },
+  onceReady: (act) => {
+    if (process.stdout.writableNeedDrain) process.stdout.once('drain', act);
+    else setImmediate(act);
+  },
+};
 
 /** Runs in the foreground until a signal ends it: SIGINT and SIGTERM open, SIGUSR2 leaves all in force. */
 export async function runEnforce(options: EnforceOptions): Promise<number> {
@@ -49,16 +62,11 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;
   const render = log === 'json' ? renderJson : (event: Event) => renderText(event, { colour });
   using reloader = new Reloader(enforcer, reader, loaded, remark);
-  const tell = (event: Event) => {
-    // For people these are sentences on stderr.
-    if (log === 'text' && (event.kind === 'lifecycle' || event.kind === 'policy')) return true;
-    // A reader that does not keep up loses events, and is told how many; it does not cost us memory.
-    if (process.stdout.writableLength > MAX_UNREAD_BYTES) return false;
-    process.stdout.write(`${render(event)}\n`);
-    return true;
-  };
+  // For people these are sentences on stderr.
+  const isTold = ({ kind }: Event) => log === 'json' || kind === 'flow' || kind === 'dns';
+  const told = new EventQueue(STDOUT, render, setImmediate);
   try {
-    enforcer.feed.subscribe({ take: tell });
+    enforcer.feed.subscribe(told, isTold);
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
@@ -77,6 +85,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const how = await ending;
   await reloader.end();
   end(enforcer, how, remark);
+  told.flush();
   await untilRead(LAST_WORDS_MS);
   return 0;
 }

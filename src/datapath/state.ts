@@ -5,6 +5,7 @@ import { loadObject } from '../libbpf/object.ts';
 import type { OpenObject } from '../libbpf/open-object.ts';
 import type { BpfProgram } from '../libbpf/program.ts';
 import { Scope } from '../scope.ts';
+import { kernelTypes } from './kernel-types.ts';
 import { ENUMS, LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
 import { createOuter, POLICY_MAPS, type PolicyMapName } from './policy-maps.ts';
@@ -26,6 +27,8 @@ export const STATE_MAPS = [
   'fragments',
   'series',
   'procs',
+  'programs',
+  'cgroup_paths',
   'dhcp_servers',
   'own_addresses',
   'enforced',
@@ -138,9 +141,11 @@ export async function loadState(
   programs: readonly string[],
   maps: Maps,
 ): Promise<DatapathState> {
+  const types = await kernelTypes();
   using made = await loadObject(objectPath, (opened) => {
     select(opened, []);
     opened.setConstant('has_packet_netns', Uint8Array.of(hasPacketNetns() ? 1 : 0, 0, 0, 0));
+    opened.setConstant('kernel_types', types);
     for (const [name, map] of maps.entries()) reuse(opened, name, map, maps.pins);
   });
   using scope = new Scope();

@@ -19,6 +19,7 @@ const HOOKS = [
   { program: 'l7egg_enter_subject', name: 'enter', hook: CgroupHook.skbIngress },
   { program: 'l7egg_send4_subject', name: 'send4', hook: CgroupHook.udp4Sendmsg },
   { program: 'l7egg_send6_subject', name: 'send6', hook: CgroupHook.udp6Sendmsg },
+  { program: 'l7egg_end_subject', name: 'end', hook: CgroupHook.sockOps },
   { program: 'l7egg_call4_subject', name: 'call4', hook: CgroupHook.inet4Connect },
   { program: 'l7egg_call6_subject', name: 'call6', hook: CgroupHook.inet6Connect },
   { program: 'l7egg_leave_subject', name: 'leave', hook: CgroupHook.skbEgress },

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { Container, ContainerEvent, RuntimeState } from '../containers/container.ts';
 import { matchesContainer } from '../containers/matches.ts';
+import { holdsCgroup } from '../containers/own-cgroup.ts';
 import { openTaskCgroup, removeEmptyTaskCgroups, type TaskCgroup } from '../containers/task-cgroup.ts';
 import { netnsOfPid } from '../containers/task-netns.ts';
 import { type ContainerWatch, watchContainers } from '../containers/watch.ts';
 import { parseResolvConf } from '../dns/resolv-conf.ts';
 import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError, UnsupportedError, UsageError } from '../errors.ts';
+import { cgroupDirectory } from '../libbpf/cgroup2.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
 import { placeAt } from './cgroup-place.ts';
 import { cookieOf, netnsInode } from './netns.ts';
@@ -63,6 +65,14 @@ export class ContainerSubjects implements Disposable {
       const [found] = subjectsFor(subjects, container);
       return found ? [{ ...place, policyId: found.policyId }] : [];
     });
+  }
+
+  /** The name of the container in whose cgroup, by its path in the cgroup2 tree, a process is. */
+  nameAt(path: string): string | undefined {
+    if (this.#followed.size === 0) return undefined;
+    const directory = cgroupDirectory(path);
+    const found = [...this.#followed.values()].find(({ place }) => holdsCgroup(place.path, directory));
+    return found && (found.container.names[0] ?? found.container.id.slice(0, 12));
   }
 
   /** Other subjects than before: looks at all that run. */

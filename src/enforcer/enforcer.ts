@@ -26,10 +26,12 @@ import type { Scope } from '../scope.ts';
 import { Asker } from './asker.ts';
 import { NameBook } from './book.ts';
 import { flushCaches } from './caches.ts';
+import { Callers } from './callers.ts';
 import { takeRequests } from './control.ts';
 import { Coverage, type CoverageStart } from './coverage.ts';
 import { EventTeller } from './events.ts';
 import { Fallback } from './fallback.ts';
+import { IdleFlows, listEnds } from './idle-flows.ts';
 import { recordInterfaces } from './interfaces.ts';
 import type { EnforceOptions } from './options.ts';
 import { findPitfalls } from './pitfalls.ts';
@@ -76,6 +78,7 @@ export class Enforcer {
   readonly #book = new NameBook();
   readonly #coverage: Coverage;
   readonly #policies: Policies;
+  readonly #callers: Callers;
   readonly #teller: EventTeller;
   readonly #asker: Asker;
   readonly #fallback: Fallback;
@@ -99,11 +102,13 @@ export class Enforcer {
     this.#policies = scope.use(
       new Policies({ ...inForce, controlled: () => this.#coverage.attached }, inForce.policies),
     );
+    this.#callers = new Callers(inForce.context.state, (cgroup) => this.#policies.containerAt(cgroup));
     this.#teller = new EventTeller({
       ruleName: (id) => this.#policies.ruleName(id),
       policyName: (ruleId, policyId) => this.#policies.policyName(ruleId, policyId),
       subjectName: (policyId) => this.#policies.subjectName(policyId),
       // Packets of subjects leave by interfaces that are not ours.
+      process: (raw) => this.#callers.describe(raw),
       interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
       namesOf: (addr16) => this.#book.namesOf(addr16),
       leasesOf: (policyId, addr16) => this.#leasesOf(policyId, addr16),
@@ -129,6 +134,7 @@ export class Enforcer {
     if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
     this.tellPolicy('in-force', describeInForce(this.#policies.current));
     this.#ring = this.#scope.use(openRing(state.map('events'), (bytes) => this.#take(decodeEvent(bytes))));
+    this.#scope.use(new IdleFlows(state, (end) => this.#take(end)));
     this.#every(PRUNE_MS, () => this.#prune());
     this.#every(LOSSES_MS, () => this.#countLosses());
     if (this.inForce.options.resolvers.length === 0)
@@ -182,7 +188,7 @@ export class Enforcer {
     this.#ring?.drain();
   }
 
-  /** As `drain`, then tells what series of refusals hold back, of policies that audit nothing. For the end. */
+  /** As `drain`, then tells what series of refusals hold back, and what flows carried. For the end of all of them. */
   drainAll(): void {
     this.drain();
     const audited = new Set(
@@ -190,6 +196,7 @@ export class Enforcer {
     );
     for (const raw of listUntold(this.inForce.context.state, (policyId) => audited.has(policyId)))
       this.#take(raw);
+    for (const end of listEnds(this.inForce.context.state)) this.#take(end);
   }
 
   /** Tells something that happened to the enforcer. */

@@ -82,6 +82,11 @@ export class Policies implements Disposable {
     return this.#subjectNames.get(policyId)?.subject;
   }
 
+  /** The name of the container that is followed in a cgroup or in one above it, by its path in the cgroup2 tree. */
+  containerAt(cgroup: string): string | undefined {
+    return this.#containers?.nameAt(cgroup);
+  }
+
   /** After a start: frees what the policy before held. `adopts`: leases of an earlier run are there. */
   settle(adopts: boolean): Promise<void> {
     return this.#inTurn(async () => {

@@ -11,16 +11,22 @@ const HOOKS = [
   { program: 'l7egg_connect6', name: 'connect6', hook: CgroupHook.inet6Connect },
   { program: 'l7egg_sendmsg4', name: 'sendmsg4', hook: CgroupHook.udp4Sendmsg },
   { program: 'l7egg_sendmsg6', name: 'sendmsg6', hook: CgroupHook.udp6Sendmsg },
+  { program: 'l7egg_socket_end', name: 'end', hook: CgroupHook.sockOps },
 ];
 
-/** The programs that note which process uses a socket. They never refuse. */
+/** The programs that note which process uses a socket, and tell what it carried when it is closed. They never refuse. */
 export const PROCESS_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => program);
 
-/** Attaches them to the root cgroup, and pins them. Without cgroup2 events name no process, and a remark says so. */
+/**
+ * Attaches them to the root cgroup, and pins them. Without cgroup2 events name no process and tell no
+ * ends of TCP connections of this host, and a remark says so.
+ */
 export function attachProcessHooks(state: DatapathState, pins: Pins, listener: Listener): void {
   const root = cgroup2Mount();
   if (root === undefined) {
-    listener.remark('cgroup2 is not mounted: events will not name the process');
+    listener.remark(
+      'cgroup2 is not mounted: events will not name the process, nor tell what TCP connections carried',
+    );
     return;
   }
   const cgroup = openSync(root, 'r');
@@ -40,7 +46,9 @@ export function attachProcessHooks(state: DatapathState, pins: Pins, listener: L
   } catch (thrown) {
     // Names of processes are a service, not the enforcement: it goes on without them, and says so.
     if (!(thrown instanceof SystemError)) throw thrown;
-    listener.remark(`events will not name the process: ${thrown.message}`);
+    listener.remark(
+      `not all events will name the process and tell what TCP connections carried: ${thrown.message}`,
+    );
   } finally {
     closeSync(cgroup);
   }

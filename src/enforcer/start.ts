@@ -5,6 +5,7 @@ import { attachKind } from '../datapath/attach.ts';
 import { compilePolicies, HOST_POLICY, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
 import { type OwnAddress, setOwnAddresses, setTrusted } from '../datapath/host-facts.ts';
+import { kernelTypes } from '../datapath/kernel-types.ts';
 import { findLearned } from '../datapath/learned.ts';
 import { readShares, sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
@@ -84,6 +85,8 @@ export async function startEnforcer(
   objectPath: string = OBJECT_PATH,
 ): Promise<Enforcer> {
   using scope = new Scope();
+  // Looked up in a thread, while this one reads the host; who waits for it gets its error.
+  kernelTypes().catch(() => {});
   const netns = netnsInode();
   const { resolvers, remarks } = findResolvers(options.resolvers);
   for (const remark of remarks) listener.remark(remark);

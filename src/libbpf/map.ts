@@ -45,6 +45,13 @@ export interface MapInfo {
   readonly name: string;
 }
 
+/** Entries of a map end to end. */
+export interface Batch {
+  readonly keys: Buffer;
+  readonly values: Buffer;
+  readonly count: number;
+}
+
 const BPF_NOEXIST = 1;
 const UPDATE_CHUNK = 10_000;
 const LOOKUP_CHUNK_BYTES = 1 << 20;
@@ -161,6 +168,16 @@ export class BpfMap implements Disposable {
     return true;
   }
 
+  /** Deletes, and answers the value that it had then; `undefined` when it was not there. Throws SystemError. */
+  take(key: Bytes): Buffer | undefined {
+    this.#checkKey(key);
+    const value = Buffer.allocUnsafe(this.#lookupBytes);
+    const answer = bpf.mapTake(this.fd, key, value);
+    if (answer === -ENOENT) return undefined;
+    checked(answer, this.#doing('take a key'));
+    return value;
+  }
+
   /** As `delete`, in a thread, for what waits as `setInThread` does. */
   async deleteInThread(key: Bytes): Promise<boolean> {
     this.#checkKey(key);
@@ -214,8 +231,23 @@ export class BpfMap implements Disposable {
   *entries(): Generator<[key: Buffer, value: Buffer]> {
     const { keyBytes } = this.info;
     const valueBytes = this.#lookupBytes;
-    let chunk = Math.max(16, Math.floor(LOOKUP_CHUNK_BYTES / (keyBytes + valueBytes)));
-    chunk = Math.min(chunk, Math.max(16, this.info.maxEntries));
+    for (const { keys, values, count } of this.batches(
+      Math.floor(LOOKUP_CHUNK_BYTES / (keyBytes + valueBytes)),
+    )) {
+      for (let i = 0; i < count; i++) {
+        yield [
+          keys.subarray(i * keyBytes, (i + 1) * keyBytes),
+          values.subarray(i * valueBytes, (i + 1) * valueBytes),
+        ];
+      }
+    }
+  }
+
+  /** As `entries`, `most` of them end to end at a time: for tables too large to look at without a pause. */
+  *batches(most: number): Generator<Batch> {
+    const { keyBytes } = this.info;
+    const valueBytes = this.#lookupBytes;
+    let chunk = Math.min(Math.max(16, most), Math.max(16, this.info.maxEntries));
     // A cursor is a key, or a 32-bit bucket for hashes.
     const cursorBytes = Math.max(4, keyBytes);
     let cursor: Buffer | null = null;
@@ -231,13 +263,7 @@ export class BpfMap implements Disposable {
         continue;
       }
       if (answer !== -ENOENT) checked(answer, this.#doing('read entries'));
-      const found = count.readUInt32LE();
-      for (let i = 0; i < found; i++) {
-        yield [
-          keys.subarray(i * keyBytes, (i + 1) * keyBytes),
-          values.subarray(i * valueBytes, (i + 1) * valueBytes),
-        ];
-      }
+      yield { keys, values, count: count.readUInt32LE() };
       if (answer === -ENOENT) return;
       cursor = next;
     }

@@ -35,9 +35,15 @@ export interface LoggedEvent {
   readonly comm?: string;
   readonly exe?: string;
   readonly uid?: number;
+  readonly cgroup?: string;
+  readonly container?: string;
   readonly icmp_type?: number;
   readonly rcode?: string;
   readonly lines?: readonly string[];
+  readonly bytes?: number;
+  readonly packets?: number;
+  readonly bytes_in?: number;
+  readonly packets_in?: number;
   readonly count?: number;
   readonly window_ms?: number;
   readonly lost?: number;
