@@ -2,6 +2,9 @@
 // surrogates: what can move, hide or reorder text around it.
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
+/* Quick to look for: most lines have none. */
+const BEYOND_PRINTABLE_ASCII = /[\x7f-\uffff]/;
+
 /** `text` safe for one line of a terminal: unsafe characters become `\x1b` or `\u{202e}`. */
 export function escapeControl(text: string): string {
   return text.replace(UNSAFE, (character) => {
@@ -12,7 +15,9 @@ export function escapeControl(text: string): string {
 
 /** JSON text of `value` on one line, unsafe characters as `\u001b`: it parses to the same value. */
 export function encodeJsonLine(value: object): string {
-  return JSON.stringify(value).replace(UNSAFE, (character) =>
+  const text = JSON.stringify(value); // which escapes what is below a space
+  if (!BEYOND_PRINTABLE_ASCII.test(text)) return text;
+  return text.replace(UNSAFE, (character) =>
     // By code unit, since \u takes four digits.
     character
       .split('')

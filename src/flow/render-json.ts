@@ -111,6 +111,16 @@ function dnsJson(event: DnsEvent): object {
   };
 }
 
+/* Of events that come in one second, most often, only the milliseconds are new. */
+let second = Number.NaN;
+let secondText = '';
+
 function isoTime(timeMs: number): string {
-  return new Date(timeMs).toISOString();
+  const whole = Math.floor(timeMs);
+  const milliseconds = whole % 1_000;
+  if (whole - milliseconds !== second) {
+    second = whole - milliseconds;
+    secondText = new Date(second).toISOString().slice(0, -'000Z'.length);
+  }
+  return `${secondText}${String(milliseconds).padStart(3, '0')}Z`;
 }
