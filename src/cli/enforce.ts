@@ -13,20 +13,22 @@ import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
+import { EventWriter } from './event-writer.ts';
 import type { EnforceOptions } from './options.ts';
 import { showProgress } from './progress.ts';
+import { type Remark, RemarkWriter } from './remarks.ts';
+import { sinkOf } from './sink.ts';
 
-/** Events that wait for a slow reader of stdout. */
-const MAX_UNREAD_BYTES = 1 << 20;
 /** How long a reader of stdout may take to the last events when we end. */
 const LAST_WORDS_MS = 1_000;
 
 /** Runs in the foreground until a signal ends it: SIGINT and SIGTERM open, SIGUSR2 leaves all in force. */
 export async function runEnforce(options: EnforceOptions): Promise<number> {
-  const remark = (text: string) => process.stderr.write(`${text}\n`);
+  const remarks = new RemarkWriter();
+  const { remark } = remarks;
   const listener: Listener = { remark };
   const { ending, hangUps } = untilSignal();
-  for (const text of options.remarks) remark(text);
+  for (const text of options.remarks) remark(text, 'warning');
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
   const loaded = await loadPolicies(reader, remark);
@@ -42,24 +44,24 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     },
     listener,
   );
-  remark(loaded.policies.flatMap(describePolicy).join('\n'));
+  remark(loaded.policies.flatMap(describePolicy));
   const isTerminal = process.stdout.isTTY === true;
   const log = options.log ?? 'text';
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;
   const render = log === 'json' ? renderJson : (event: Event) => renderText(event, { colour });
   using reloader = new Reloader(enforcer, reader, loaded, remark);
-  const tell = (event: Event) => {
-    // A reader that does not keep up loses events, and is told how many; it does not cost us memory.
-    if (process.stdout.writableLength > MAX_UNREAD_BYTES) return false;
-    process.stdout.write(`${render(event)}\n`);
-    return true;
-  };
+  const events = new EventWriter(process.stdout, {
+    sink: sinkOf(1, process.env, isTerminal),
+    render,
+    remark,
+  });
   try {
-    enforcer.feed.subscribe({ take: tell });
+    enforcer.feed.subscribe(events);
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
-    remark(readyLine(enforcer));
+    remark(readyLine(enforcer), 'notice');
+    remarks.begin();
     notifySystemd('READY=1');
     // Whoever asked during the start may have changed a file that was read already.
     if (hangUps() > 0) void reloader.reload();
@@ -72,14 +74,16 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const how = await ending;
   await reloader.end();
   end(enforcer, how, remark);
+  events.tellLeftOut();
+  remarks.tellLeftOut();
   await untilRead(LAST_WORDS_MS);
   return 0;
 }
 
 /* Nothing but policies that restrict nothing is a mistake: whoever starts us wants something controlled. */
-async function loadPolicies(reader: PolicyReader, remark: (text: string) => void): Promise<LoadedPolicies> {
+async function loadPolicies(reader: PolicyReader, remark: Remark): Promise<LoadedPolicies> {
   const loaded = await reader.load(showProgress());
-  for (const text of loaded.remarks) remark(text);
+  for (const text of loaded.remarks) remark(text, 'warning');
   if (loaded.policies.length > 0) return loaded;
   throw new UsageError('nothing would be enforced: no policy that was given restricts egress');
 }
@@ -144,15 +148,15 @@ function untilSignal(): { ending: Promise<Ending>; hangUps: () => number } {
   return { ending, hangUps: () => hangUps };
 }
 
-function end(enforcer: Enforcer, ending: Ending, remark: (text: string) => void): void {
+function end(enforcer: Enforcer, ending: Ending, remark: Remark): void {
   notifySystemd('STOPPING=1');
   enforcer.drain();
   if (ending === 'open') {
     enforcer.stop();
-    remark('stopped: nothing is enforced any more');
+    remark('stopped: nothing is enforced any more', 'notice');
   } else {
     enforcer.leave();
-    remark('ended: programs and rules stay in force; the next start takes them over');
+    remark('ended: programs and rules stay in force; the next start takes them over', 'notice');
   }
 }
 

@@ -52,7 +52,7 @@ export class Coverage {
       }
     }
     if (event.kind === 'overrun') {
-      this.#start.listener.remark('link events were lost: interfaces are looked at again');
+      this.#start.listener.remark('link events were lost: interfaces are looked at again', 'warning');
     }
     this.match();
   }
@@ -85,11 +85,11 @@ export class Coverage {
       setEnforced(context.state, enforcedBy([...this.attached, each]));
       attachNow(context, each);
       this.#note(each);
-      listener.remark(`interface "${each.name}" is there: attached`);
+      listener.remark(`interface "${each.name}" is there: attached`, 'notice');
     } catch (thrown) {
       // It may be gone again already.
       if (!(thrown instanceof SystemError)) throw thrown;
-      listener.remark(`interface "${each.name}" is NOT covered: ${thrown.message}`);
+      listener.remark(`interface "${each.name}" is NOT covered: ${thrown.message}`, 'error');
     }
   }
 
@@ -110,11 +110,11 @@ export class Coverage {
         this.#plan.push({ ...served, name: renamed.name });
       }
       this.#note({ ...before, name: renamed.name });
-      listener.remark(`interface "${served.name}" is "${renamed.name}" now: served as before`);
+      listener.remark(`interface "${served.name}" is "${renamed.name}" now: served as before`, 'notice');
       return;
     }
     dropHooks(context, before.ifindex);
-    listener.remark(`interface "${served.name}" is gone: it will be served again when it returns`);
+    listener.remark(`interface "${served.name}" is gone: it will be served again when it returns`, 'warning');
   }
 
   #changed(): void {

@@ -134,7 +134,7 @@ export class Enforcer {
     if (!adopts) this.#flushCaches();
     void this.#resolveExactNames();
     await this.#policies.settle(adopts);
-    for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current })) listener.remark(text);
+    for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current })) listener.remark(text, 'warning');
   }
 
   /** The policies that are in force. */
@@ -243,7 +243,7 @@ export class Enforcer {
     trust.follow(resolvers, isAsked);
     this.#policies.applyTrust();
     if (now === before) return;
-    listener.remark(`trusted resolvers changed from ${before || 'none'} to ${now}`);
+    listener.remark(`trusted resolvers changed from ${before || 'none'} to ${now}`, 'notice');
     if (resolvers.some(isLoopback)) this.#learnOnLoopback();
     this.#record();
   }
@@ -259,7 +259,7 @@ export class Enforcer {
       setOwnAddresses(this.inForce.context.state, listAddresses());
     } catch (thrown) {
       if (!(thrown instanceof SystemError)) throw thrown;
-      this.inForce.listener.remark(`not all own addresses are known: ${thrown.message}`);
+      this.inForce.listener.remark(`not all own addresses are known: ${thrown.message}`, 'warning');
     }
   }
 
@@ -271,7 +271,7 @@ export class Enforcer {
   #learnOnLoopback(): void {
     if (this.inForce.mayLearnOnLoopback) this.#coverage.learnOnLoopback();
     else if (!this.#coverage.plan.some(({ name, learns }) => name === 'lo' && learns)) {
-      this.inForce.listener.remark('the new resolver is on loopback: restart to learn from it');
+      this.inForce.listener.remark('the new resolver is on loopback: restart to learn from it', 'warning');
     }
   }
 

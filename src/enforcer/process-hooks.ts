@@ -20,7 +20,7 @@ export const PROCESS_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => pr
 export function attachProcessHooks(state: DatapathState, pins: Pins, listener: Listener): void {
   const root = cgroup2Mount();
   if (root === undefined) {
-    listener.remark('cgroup2 is not mounted: events will not name the process');
+    listener.remark('cgroup2 is not mounted: events will not name the process', 'warning');
     return;
   }
   const cgroup = openSync(root, 'r');
@@ -40,7 +40,7 @@ export function attachProcessHooks(state: DatapathState, pins: Pins, listener: L
   } catch (thrown) {
     // Names of processes are a service, not the enforcement: it goes on without them, and says so.
     if (!(thrown instanceof SystemError)) throw thrown;
-    listener.remark(`events will not name the process: ${thrown.message}`);
+    listener.remark(`events will not name the process: ${thrown.message}`, 'warning');
   } finally {
     closeSync(cgroup);
   }

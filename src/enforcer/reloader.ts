@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { UsageError } from '../errors.ts';
+import { messageLines, UsageError } from '../errors.ts';
 import { diffPolicies } from '../policy/diff.ts';
 import { subjectText } from '../policy/subject.ts';
 import type { Enforcer } from './enforcer.ts';
 import { FileWatch } from './file-watch.ts';
+import type { Listener } from './options.ts';
 import type { LoadedPolicies, PolicyReader } from './policy-source.ts';
 import { nowUs } from './request-reload.ts';
 
@@ -14,7 +15,7 @@ const MAX_LINES = 1_000;
 export class Reloader implements Disposable {
   readonly #enforcer: Enforcer;
   readonly #reader: PolicyReader;
-  readonly #remark: (text: string) => void;
+  readonly #remark: Listener['remark'];
   readonly #watch: FileWatch | undefined;
   readonly #closing = new AbortController();
   #loaded: LoadedPolicies;
@@ -26,7 +27,7 @@ export class Reloader implements Disposable {
     enforcer: Enforcer,
     reader: PolicyReader,
     loaded: LoadedPolicies,
-    remark: (text: string) => void,
+    remark: Listener['remark'],
   ) {
     this.#enforcer = enforcer;
     this.#reader = reader;
@@ -80,11 +81,12 @@ export class Reloader implements Disposable {
       else if (isAsked) this.#tell(begunUs, true, remarks, 'reloaded: the policy is the same');
     } catch (thrown) {
       if (this.#closing.signal.aborted) return;
-      const text = thrown instanceof Error ? thrown.message : String(thrown);
+      const lines = messageLines(thrown);
+      const text = lines.join('\n');
       // A file that is looked at again and again is complained of once.
       if (!isAsked && text === this.#lastError) return;
       this.#lastError = text;
-      this.#tell(begunUs, false, text.split('\n'), 'NOT reloaded, what was in force stays');
+      this.#tell(begunUs, false, lines, 'NOT reloaded, what was in force stays');
     }
   }
 
@@ -113,12 +115,13 @@ export class Reloader implements Disposable {
   #tell(begunUs: number, ok: boolean, lines: readonly string[], headline: string): void {
     const more = lines.length - MAX_LINES;
     const shown = more > 0 ? [...lines.slice(0, MAX_LINES), `… and ${more} lines more`] : lines;
-    this.#remark([headline, ...shown.map((line) => `  ${line}`)].join('\n'));
+    this.#remark([headline, ...shown.map((line) => `  ${line}`)], ok ? 'notice' : 'warning');
     const { run } = this.#enforcer.inForce.context;
     try {
       run.writeReload({ begunUs, pid: process.pid, ok, lines: [headline, ...shown] });
     } catch (thrown) {
-      this.#remark(`Cannot answer "l7egg-cli reload": ${thrown instanceof Error ? thrown.message : thrown}`);
+      const why = thrown instanceof Error ? thrown.message : thrown;
+      this.#remark(`Cannot answer "l7egg-cli reload": ${why}`, 'error');
     }
   }
 }

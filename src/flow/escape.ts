@@ -10,9 +10,19 @@ export function escapeControl(text: string): string {
   });
 }
 
+/** JSON text of `value` on many lines for people, safe as `encodeJsonLine` is. */
+export function encodeJsonLines(value: object): string {
+  const text = JSON.stringify(value, undefined, 2);
+  return text.split('\n').map(escapeJson).join('\n');
+}
+
 /** JSON text of `value` on one line, unsafe characters as `\u001b`: it parses to the same value. */
 export function encodeJsonLine(value: object): string {
-  return JSON.stringify(value).replace(UNSAFE, (character) =>
+  return escapeJson(JSON.stringify(value));
+}
+
+function escapeJson(text: string): string {
+  return text.replace(UNSAFE, (character) =>
     // By code unit, since \u takes four digits.
     character
       .split('')

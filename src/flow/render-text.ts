@@ -128,7 +128,8 @@ function formatSome(texts: readonly string[], separator: string): string {
   return shown || '-';
 }
 
-function formatTime(timeMs: number): string {
+/** The time of day in the local zone: `10:42:01.123`. */
+export function formatTime(timeMs: number): string {
   const time = new Date(timeMs);
   const two = (number: number) => String(number).padStart(2, '0');
   const milliseconds = String(time.getMilliseconds()).padStart(3, '0');

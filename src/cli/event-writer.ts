@@ -1,0 +1,64 @@
+import type { Event } from '../flow/event.ts';
+import type { EventReader } from '../flow/feed.ts';
+import { levelOf } from '../flow/level.ts';
+import { LineLimit, type LineRate } from '../flow/line-limit.ts';
+import { describeLeftOut, type Remark, TELL_LEFT_OUT_MS } from './remarks.ts';
+import { levelMark, type Sink } from './sink.ts';
+
+/** Bytes of events that wait for a slow reader of stdout. */
+const MAX_UNREAD_BYTES = 1 << 20;
+/** What the journal gets of events, for each level; see `REMARK_RATE`. */
+export const EVENT_RATE: LineRate = { burst: 1_000, perSecond: 30 };
+
+/** Where events go: a stream that may be read slowly. */
+export interface EventOutput {
+  readonly writableLength: number;
+  write(text: string): unknown;
+}
+
+/** What a writer of events needs besides its output. */
+export interface EventWriterOptions {
+  readonly sink: Sink;
+  readonly render: (event: Event) => string;
+  /** Told how many were left out. */
+  readonly remark: Remark;
+  readonly nowMs?: () => number;
+}
+
+/**
+ * Writes events to stdout, a line each. A reader that does not keep up loses events, and is told how many by the next
+ * one; it does not cost us memory. The journal gets no more of each level than it takes, with its level in front.
+ */
+export class EventWriter implements EventReader {
+  readonly #output: EventOutput;
+  readonly #options: EventWriterOptions;
+  readonly #limit = new LineLimit(EVENT_RATE);
+  readonly #nowMs: () => number;
+  #telling: NodeJS.Timeout | undefined;
+
+  constructor(output: EventOutput, options: EventWriterOptions) {
+    this.#output = output;
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+  }
+
+  take(event: Event): boolean {
+    const { sink, render } = this.#options;
+    if (this.#output.writableLength > MAX_UNREAD_BYTES) return false;
+    const level = levelOf(event);
+    if (sink === 'journal' && !this.#limit.admit(level, this.#nowMs())) {
+      this.#telling ??= setTimeout(() => this.tellLeftOut(), TELL_LEFT_OUT_MS).unref();
+      return false;
+    }
+    this.#output.write(`${levelMark(sink, level)}${render(event)}\n`);
+    return true;
+  }
+
+  /** Says how many events were left out and not told of yet. Idempotent. */
+  tellLeftOut(): void {
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    const leftOut = this.#limit.takeLeftOut();
+    if (leftOut.length > 0) this.#options.remark(describeLeftOut(leftOut, 'events'), 'warning');
+  }
+}
