@@ -8,7 +8,7 @@ import { startEnforcer } from '../enforcer/start.ts';
 import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { renderJson } from '../flow/render-json.ts';
-import { type Painter, PLAIN, renderText } from '../flow/render-text.ts';
+import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
@@ -18,6 +18,7 @@ import type { EnforceOptions } from './options.ts';
 import { showProgress } from './progress.ts';
 import { type Remark, RemarkWriter } from './remarks.ts';
 import { sinkOf } from './sink.ts';
+import { terminalColours } from './terminal-colours.ts';
 
 /** How long a reader of stdout may take to the last events when we end. */
 const LAST_WORDS_MS = 1_000;
@@ -26,7 +27,14 @@ const LAST_WORDS_MS = 1_000;
 export async function runEnforce(options: EnforceOptions): Promise<number> {
   const remarks = new RemarkWriter();
   const { remark } = remarks;
-  const listener: Listener = { remark };
+  let told = (_sentence: string) => {}; // until there is a feed to tell it to
+  const listener: Listener = {
+    remark: (text, level) => {
+      remark(text, level);
+      told(typeof text === 'string' ? text : text.join('; '));
+    },
+    told: remark,
+  };
   const { ending, hangUps } = untilSignal();
   for (const text of options.remarks) remark(text, 'warning');
   if (options.netns) enterNamed(options.netns);
@@ -54,14 +62,18 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     sink: sinkOf(1, process.env, isTerminal),
     render,
     remark,
+    isForPeople: log === 'text',
   });
   try {
     enforcer.feed.subscribe(events);
+    told = (sentence) => enforcer.tell('remark', sentence);
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
-    remark(readyLine(enforcer), 'notice');
+    const ready = readyLine(enforcer);
+    remark(ready, 'notice');
     remarks.begin();
+    enforcer.tell('enforcing', ready);
     notifySystemd('READY=1');
     // Whoever asked during the start may have changed a file that was read already.
     if (hangUps() > 0) void reloader.reload();
@@ -158,9 +170,4 @@ function end(enforcer: Enforcer, ending: Ending, remark: Remark): void {
     enforcer.leave();
     remark('ended: programs and rules stay in force; the next start takes them over', 'notice');
   }
-}
-
-async function terminalColours(): Promise<Painter> {
-  const { default: chalk } = await import('chalk');
-  return { allow: chalk.green, deny: chalk.red, wouldDeny: chalk.yellow, dim: chalk.dim, strong: chalk.bold };
 }

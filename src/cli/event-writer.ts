@@ -22,6 +22,8 @@ export interface EventWriterOptions {
   readonly render: (event: Event) => string;
   /** Told how many were left out. */
   readonly remark: Remark;
+  /** What happens to the enforcer and its policies is said on stderr already, so it is left out; a loss is said there. */
+  readonly isForPeople?: boolean;
   readonly nowMs?: () => number;
 }
 
@@ -43,7 +45,11 @@ export class EventWriter implements EventReader {
   }
 
   take(event: Event): boolean {
-    const { sink, render } = this.#options;
+    const { sink, render, isForPeople, remark } = this.#options;
+    if (isForPeople && (event.kind === 'lifecycle' || event.kind === 'policy')) {
+      if (event.kind === 'lifecycle' && event.action === 'events-lost') remark(event.message, levelOf(event));
+      return true;
+    }
     if (this.#output.writableLength > MAX_UNREAD_BYTES) return false;
     const level = levelOf(event);
     if (sink === 'journal' && !this.#limit.admit(level, this.#nowMs())) {

@@ -91,7 +91,7 @@ async function begin(options: RunOptions, cgroup: OwnCgroup): Promise<Running> {
       force: false,
       ownCgroup: cgroup.path,
     },
-    { remark: say },
+    { remark: say, told: say },
   );
   const resolvers = enforcer.inForce.resolvers.map(formatResolver);
   const blocked = new BlockedTargets({ rules: policy.rules, dns: policy.dns, resolvers });
@@ -102,6 +102,7 @@ async function begin(options: RunOptions, cgroup: OwnCgroup): Promise<Running> {
     },
   });
   enforcer.begin();
+  enforcer.tell('enforcing', `enforcing on ${cgroup.path}`);
   return { enforcer, blocked };
 }
 
@@ -136,7 +137,8 @@ async function end(cgroup: OwnCgroup, running: Running | undefined): Promise<voi
     running?.enforcer.leave();
     throw thrown;
   }
-  if (left.length > 0) say(`ended what the command left running: ${left.map(escapeControl).join(', ')}`, 'notice');
+  if (left.length > 0)
+    say(`ended what the command left running: ${left.map(escapeControl).join(', ')}`, 'notice');
   running?.enforcer.drainAll();
   running?.enforcer.stop();
 }
@@ -174,4 +176,3 @@ function conclude(
   }
   return final;
 }
-

@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs';
-import { severityOf, type Level } from '../flow/level.ts';
+import { type Level, severityOf } from '../flow/level.ts';
 
 /** Where an output goes, as far as it matters for the form of its lines. */
 export type Sink = 'journal' | 'terminal' | 'file' | 'other';

@@ -7,9 +7,7 @@ import { renderStatus } from './render-status.ts';
 export function runStatus(options: { readonly instance: string; readonly json: boolean }): number {
   const status = readStatus(options.instance);
   process.stdout.write(
-    options.json
-      ? `${encodeJsonLines(status)}\n`
-      : renderStatus(status, mentionOthers(options.instance)),
+    options.json ? `${encodeJsonLines(status)}\n` : renderStatus(status, mentionOthers(options.instance)),
   );
   return status.enforcing ? 0 : 3;
 }

@@ -140,7 +140,10 @@ export class ContainerSubjects implements Disposable {
           'warning',
         );
       const when = late === undefined ? 'before its first packet' : `late: ${late}`;
-      this.#context.remark(`container ${titleOf(container)}: ${subjectText(subject)} in force, ${when}`, late === undefined ? 'info' : 'notice');
+      this.#context.remark(
+        `container ${titleOf(container)}: ${subjectText(subject)} in force, ${when}`,
+        late === undefined ? 'info' : 'notice',
+      );
     } catch (thrown) {
       this.#followed.delete(keyOf(container));
       if (!isOfHost(thrown)) throw thrown;
@@ -198,7 +201,10 @@ export class ContainerSubjects implements Disposable {
     const { states } = this.#watch;
     if (states.some(({ state }) => state !== 'absent')) return;
     const sockets = states.map(({ socket }) => socket).join(', ');
-    this.#context.remark(`no container runtime is there yet, one is waited for: looked at ${sockets}`, 'notice');
+    this.#context.remark(
+      `no container runtime is there yet, one is waited for: looked at ${sockets}`,
+      'notice',
+    );
   }
 
   #tellState(state: RuntimeState): void {

@@ -25,4 +25,6 @@ export interface EnforceOptions {
 export interface Listener {
   /** A sentence for the owner, or lines that belong together; without a level it is info. */
   remark(text: string | readonly string[], level?: Level): void;
+  /** The same of something that an event tells as well. */
+  told(text: string, level?: Level): void;
 }

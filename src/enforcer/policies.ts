@@ -130,7 +130,10 @@ export class Policies implements Disposable {
       trusted: (policyId) => trust.of(policyId),
       trust: (policyId, resolvers) => {
         for (const resolver of trust.add(policyId, resolvers))
-          listener.remark(`resolver ${formatResolver(resolver)} is not trusted: too many DNS ports`, 'warning');
+          listener.remark(
+            `resolver ${formatResolver(resolver)} is not trusted: too many DNS ports`,
+            'warning',
+          );
         this.applyTrust();
       },
       remark: (text, level) => listener.remark(text, level),

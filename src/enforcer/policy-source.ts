@@ -118,9 +118,7 @@ async function refuseUnread(unread: readonly UsageError[], reading: Promise<unkn
   }
   const [only] = all;
   if (only && all.length === 1) throw only;
-  throw new PolicyFileError(
-    all.flatMap(messageLines),
-  );
+  throw new PolicyFileError(all.flatMap(messageLines));
 }
 
 function firstOf(remarks: readonly string[]): string[] {

@@ -1,4 +1,4 @@
-import type { Event } from './event.ts';
+import type { Event, LifecycleAction } from './event.ts';
 
 /** How much a line matters, the most first; a closed list. */
 export const LEVELS = ['error', 'warning', 'notice', 'info'] as const;
@@ -25,9 +25,20 @@ export function levelOf(event: Event): Level {
     case 'policy':
       return event.action === 'reload-failed' ? 'warning' : 'notice';
     case 'lifecycle':
-      if (event.action === 'remark') return 'info';
-      return event.action === 'events-lost' ? 'warning' : 'notice';
+      return LIFECYCLE_LEVELS[event.action];
     default:
       return event satisfies never;
   }
 }
+
+const LIFECYCLE_LEVELS: Readonly<Record<LifecycleAction, Level>> = {
+  enforcing: 'notice',
+  adopted: 'notice',
+  attached: 'notice',
+  detached: 'warning',
+  'resolvers-changed': 'notice',
+  'events-lost': 'warning',
+  stopping: 'notice',
+  'left-in-force': 'notice',
+  remark: 'info',
+};
