@@ -17,12 +17,17 @@ CODE_CACHE := dist/main.cache
 # Loaded where there are policy files; the classes of errors are one thing for both.
 FORMATS := dist/read-policies.cjs
 ERRORS := dist/errors.cjs
+HELP := dist/help.cjs
+MANUAL := dist/manual
 BUNDLER := $(BIN)/esbuild --bundle --platform=node --format=cjs --log-level=warning
-PART := --external:*/errors.ts --external:*/read-policies.ts
-JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\)\.ts"),require("./\1.cjs"),'
+PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/help.ts
+JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|help\)\.ts"),require("./\1.cjs"),'
 LIB := $(DESTDIR)$(PREFIX)/lib/l7egg
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN8 := $(DESTDIR)$(PREFIX)/share/man/man8
+COMPLETE_BASH := $(DESTDIR)$(PREFIX)/share/bash-completion/completions/l7egg-cli
+COMPLETE_ZSH := $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_l7egg-cli
+COMPLETE_FISH := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/l7egg-cli.fish
 
 # What root built in a checkout of somebody else is handed to its owner.
 HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
@@ -31,7 +36,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 .DELETE_ON_ERROR:
 .PHONY: all setup types lint check test demo bench install uninstall clean need-root
 
-all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS)
+all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS) $(MANUAL)
 
 setup:
 	@scripts/setup.sh build demo test
@@ -73,8 +78,9 @@ $(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native
 		--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
 		--banner:js="const importMetaUrl=require('node:url').pathToFileURL(__filename).href;"
 	$(BUNDLER) src/formats/read-policies.ts --target=node20 --outfile=$(FORMATS) --external:*/errors.ts
+	$(BUNDLER) src/manual/help.ts --target=node20 --outfile=$(HELP) --external:*/errors.ts
 	$(BUNDLER) src/errors.ts --target=node20 --outfile=$(ERRORS)
-	@$(JOIN_PARTS) $(MAIN) $(FORMATS)
+	@$(JOIN_PARTS) $(MAIN) $(FORMATS) $(HELP)
 	@sed -i "1i// $$(sha256sum <$(MAIN) | cut -d' ' -f1)" $(MAIN)
 	$(BUNDLER) tools/code-cache.ts --target=node20 --outfile=build/code-cache.cjs
 	node build/code-cache.cjs $(MAIN)
@@ -89,6 +95,14 @@ $(PRESETS): $(wildcard src/presets/*)
 	@touch $@
 	@$(HAND_OVER) dist
 
+# The manual page and the scripts of `completion`, from the tables of commands and flags.
+$(MANUAL): $(MODULES) $(wildcard src/manual/* src/presets/*) src/cli/commands.ts src/cli/flags.ts src/main.ts tools/manual.ts
+	@mkdir -p build
+	$(BUNDLER) tools/manual.ts --target=node20 --outfile=build/manual.cjs
+	@rm -rf $@
+	node build/manual.cjs "$$(sed -n "s/^const VERSION = '\(.*\)';/\1/p" src/main.ts)" src/presets $@
+	@$(HAND_OVER) dist build
+
 types: $(MODULES)
 	$(BIN)/tsc -p .
 	@$(HAND_OVER) build
@@ -98,7 +112,7 @@ lint: types $(OBJECT) $(CONTRACT)
 	node build/tools/import-check.js src
 	node build/tools/abi-check.js $(CONTRACT) bpf/contract.h
 
-check: lint $(BUNDLE) $(CONFINE) $(PRESETS)
+check: lint $(BUNDLE) $(CONFINE) $(PRESETS) $(MANUAL)
 	scripts/run-tests.sh pure
 
 need-root:
@@ -122,15 +136,19 @@ bench: need-root
 install: all
 	install -d $(LIB) $(DESTDIR)/etc/l7egg
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
-	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(FORMATS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(FORMATS) $(ERRORS) $(HELP) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
-	rm -rf $(LIB)/presets
-	install -d $(LIB)/presets
+	rm -rf $(LIB)/presets $(LIB)/manual
+	install -d $(LIB)/presets $(LIB)/manual
 	install -m 644 $(PRESETS)/* $(LIB)/presets
+	install -m 644 $(MANUAL)/completion.* $(LIB)/manual
 	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
-	@sync $(LIB)/* $(LIB)/presets/*
+	@sync $(LIB)/* $(LIB)/presets/* $(LIB)/manual/*
 	install -d $(MAN8)
-	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
+	sed 's,/usr/local/,$(PREFIX)/,' $(MANUAL)/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
+	install -D -m 644 $(MANUAL)/completion.bash $(COMPLETE_BASH)
+	install -D -m 644 $(MANUAL)/completion.zsh $(COMPLETE_ZSH)
+	install -D -m 644 $(MANUAL)/completion.fish $(COMPLETE_FISH)
 	install -d $(UNITS)
 	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg.service >$(UNITS)/l7egg.service
 	[ -e $(DESTDIR)/etc/l7egg/flags ] || install -m 600 scripts/flags $(DESTDIR)/etc/l7egg/flags
@@ -140,7 +158,7 @@ install: all
 uninstall:
 	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl --quiet disable --now l7egg.service 2>/dev/null || true
 	rm -rf $(LIB)
-	rm -f $(DESTDIR)$(PREFIX)/bin/l7egg-cli $(MAN8)/l7egg-cli.8 $(UNITS)/l7egg.service
+	rm -f $(DESTDIR)$(PREFIX)/bin/l7egg-cli $(MAN8)/l7egg-cli.8 $(UNITS)/l7egg.service $(COMPLETE_BASH) $(COMPLETE_ZSH) $(COMPLETE_FISH)
 	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
 	@echo "Uninstalled. $(DESTDIR)/etc/l7egg/flags is yours and stays."
 

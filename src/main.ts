@@ -1,5 +1,4 @@
 import { FLAGS } from './cli/flags.ts';
-import { helpText } from './cli/help.ts';
 import { normaliseArgs } from './cli/normalise.ts';
 import { type Options, parseOptions } from './cli/options.ts';
 import { RemarkWriter } from './cli/remarks.ts';
@@ -20,7 +19,7 @@ const EXIT = { done: 0, failed: 1, usage: 2, unsupported: 3, lockout: 4 } as con
 async function run(options: Options): Promise<number> {
   switch (options.command) {
     case 'help':
-      process.stdout.write(helpText(options.about));
+      process.stdout.write((await import('./manual/help.ts')).helpText(options.about));
       return EXIT.done;
     case 'version':
       process.stdout.write(`l7egg-cli ${VERSION}\n`);
@@ -41,6 +40,8 @@ async function run(options: Options): Promise<number> {
       return (await import('./cli/check.ts')).runCheck(options);
     case 'presets':
       return (await import('./cli/presets.ts')).runPresets(options);
+    case 'completion':
+      return (await import('./cli/completion.ts')).runCompletion(options);
     case 'stop':
     case 'clean':
       return (await import('./cli/end.ts')).runEnd(options);

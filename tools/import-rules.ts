@@ -34,8 +34,9 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
   ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],
+  ['manual', [...LEAVES, 'flow', 'cli/commands', 'cli/flags']],
   ['boot', [...LEAVES, 'boot']],
-  ['main', [...FIRST_FLOOR, 'datapath', 'enforcer', 'cli']],
+  ['main', [...FIRST_FLOOR, 'datapath', 'enforcer', 'cli', 'manual']],
 ]);
 
 /** Rooms that see bytes and data only. */
