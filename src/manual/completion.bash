@@ -78,7 +78,7 @@ _l7egg_cli_command() {
 	local word=${COMP_WORDS[COMP_CWORD]}
 	compopt -o filenames 2>/dev/null
 	if ((COMP_CWORD == $1)); then
-		mapfile -t COMPREPLY < <(compgen -c -- "$word")
+		mapfile -t COMPREPLY < <(compgen -c -- "$word" | sort -u)
 	else
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	fi
