@@ -28,15 +28,15 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['libbpf', LEAVES],
   ['netlink', [...LEAVES, 'libbpf']],
   ['containers', [...LEAVES, 'policy', 'libbpf', 'netlink']],
-  ['control', LEAVES],
+  ['control', [...LEAVES, 'libbpf/unix-listener']],
   ['metrics', LEAVES],
   ['run', [...LEAVES, 'libbpf', 'policy']],
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
   ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],
-  ['manual', [...LEAVES, 'flow', 'cli/commands', 'cli/flags']],
+  ['manual', [...LEAVES, 'flow', 'cli/commands', 'cli/flags', 'cli/topics']],
   ['boot', [...LEAVES, 'boot']],
-  ['main', [...FIRST_FLOOR, 'datapath', 'enforcer', 'cli', 'manual']],
+  ['main', [...FIRST_FLOOR, 'datapath', 'enforcer', 'cli']],
 ]);
 
 /** Rooms that see bytes and data only. */

@@ -10,15 +10,9 @@ export interface Controlled {
 }
 
 /** Begins to take the requests of an instance: of `observe`, of `status`, of whatever asks the running process. */
-export function takeRequests(
-  instance: string,
-  { feed }: Controlled,
-  remark: Listener['remark'],
-): ControlServer {
+export function takeRequests(instance: string, { feed }: Controlled): ControlServer {
   const handlers = new Map<string, Handler>([
     ['observe', (request, answer) => observe(feed, request, answer)],
   ]);
-  return new ControlServer(controlPath(instance), handlers, (error) =>
-    remark(`requests are not answered: ${error.message}`, 'error'),
-  );
+  return new ControlServer(controlPath(instance), handlers);
 }

@@ -122,7 +122,7 @@ export class Enforcer {
   begin(): void {
     const { state } = this.inForce.context;
     const { instance } = this.inForce.options;
-    this.#scope.use(takeRequests(instance, this, this.inForce.listener.remark));
+    this.#scope.use(takeRequests(instance, this));
     this.#lostBefore = readCounter(state, 'ring_full');
     if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
     this.tellPolicy('in-force', describeInForce(this.#policies.current));

@@ -1,8 +1,8 @@
 import { COMMANDS } from '../cli/commands.ts';
 import { FLAGS, type FlagSpec } from '../cli/flags.ts';
+import { commandTopics, flagTopics } from '../cli/topics.ts';
 import { DESCRIPTION, MORE_ON_COMMANDS, MORE_ON_FLAGS, SECTIONS, SEE_ALSO, type Section } from './prose.ts';
 import { roffText, roffUsage } from './roff.ts';
-import { commandTopics, flagTopics } from './topics.ts';
 
 /** Where `make install` finds the prefix that it puts its own in place of. */
 const PREFIX = '/usr/local';

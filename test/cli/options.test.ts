@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { FLAGS } from '../../src/cli/flags.ts';
+import { helpText } from '../../src/cli/help.ts';
 import { normaliseArgs } from '../../src/cli/normalise.ts';
 import { type EnforceOptions, type Options, parseOptions } from '../../src/cli/options.ts';
 import type { PolicySource } from '../../src/enforcer/policy-source.ts';
 import { UsageError } from '../../src/errors.ts';
-import { helpText } from '../../src/manual/help.ts';
 import { subjectText } from '../../src/policy/subject.ts';
 
 function parse(line: string): Options {

@@ -130,7 +130,10 @@ describe('completion', () => {
   });
 
   test('a shell that is not completed is an error that names those that are', () => {
-    assert.throws(() => must([findCli(), 'completion', 'powershell']), /"powershell".*bash, zsh or fish is legal/u);
+    assert.throws(
+      () => must([findCli(), 'completion', 'powershell']),
+      /"powershell".*bash, zsh or fish is legal/u,
+    );
     assert.throws(() => must([findCli(), 'completion']), /bash, zsh or fish is legal/u);
   });
 });

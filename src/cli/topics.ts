@@ -1,5 +1,5 @@
-import { COMMAND_NAMES, type Command } from '../cli/commands.ts';
-import type { FlagSpec } from '../cli/flags.ts';
+import { COMMAND_NAMES, type Command } from './commands.ts';
+import type { FlagSpec } from './flags.ts';
 
 /** Some commands or flags that belong together. */
 export interface Topic<Of> {

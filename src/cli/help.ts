@@ -1,5 +1,5 @@
-import { COMMANDS, type Command } from '../cli/commands.ts';
-import { FLAGS, type FlagSpec } from '../cli/flags.ts';
+import { COMMANDS, type Command } from './commands.ts';
+import { FLAGS, type FlagSpec } from './flags.ts';
 import { commandTopics, flagTopics } from './topics.ts';
 
 /** What help is wanted of: one command, or `all`; absent: a first page. */
