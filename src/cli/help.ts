@@ -16,8 +16,12 @@ export function helpText(about?: HelpAbout): string {
   if (about === undefined) return firstPage();
   const lines = about === 'all' ? [...commandLines(), ''] : aboutCommand(about);
   const flags = FLAGS.filter(({ commands }) => about === 'all' || commands.includes(about));
-  const topics = flagTopics(flags).flatMap(({ title, members }) => ['', `${title}:`, ...members.map(rowOf)]);
-  return [...lines, FLAG_WORDS, ...alignRows(topics), ''].join('\n');
+  const topics = flagTopics(flags, about !== 'all').flatMap(({ title, members }) => [
+    '',
+    `${title}:`,
+    ...alignRows(members.map(rowOf)),
+  ]);
+  return [...lines, FLAG_WORDS, ...topics, ''].join('\n');
 }
 
 function firstPage(): string {

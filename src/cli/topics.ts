@@ -50,6 +50,7 @@ const FLAG_TOPICS: readonly Topic<string>[] = [
 ];
 const OTHER_COMMANDS = 'Other';
 const OTHER_FLAGS = 'Start, output and metrics';
+const ITS_OWN = 'Its own';
 const OF_EVERY_COMMAND = 'Of every command';
 /** Whose flags have topics; those of other commands only are listed by command. */
 const ENFORCING: readonly Command[] = ['enforce', 'run'];
@@ -65,12 +66,15 @@ export function commandTopics(): Topic<Command>[] {
   return [...named, { title: OTHER_COMMANDS, members: rest }].filter(({ members }) => members.length > 0);
 }
 
-/** `flags` by topic, each topic with at least one: those of enforcing commands first, those of all commands last. */
-export function flagTopics(flags: readonly FlagSpec[]): Topic<FlagSpec>[] {
+/**
+ * `flags` by topic, each topic with at least one: those of enforcing commands first, those of all commands last.
+ * `isOfOne`: they are all of one command.
+ */
+export function flagTopics(flags: readonly FlagSpec[], isOfOne = false): Topic<FlagSpec>[] {
   const titles = [...FLAG_TOPICS.map(({ title }) => title), OTHER_FLAGS];
   const found = new Map<string, FlagSpec[]>(titles.map((title) => [title, []]));
   for (const flag of flags) {
-    const title = titleOf(flag);
+    const title = titleOf(flag, isOfOne);
     found.set(title, [...(found.get(title) ?? []), flag]);
   }
   const common = found.get(OF_EVERY_COMMAND) ?? [];
@@ -80,8 +84,9 @@ export function flagTopics(flags: readonly FlagSpec[]): Topic<FlagSpec>[] {
     .filter(({ members }) => members.length > 0);
 }
 
-function titleOf({ name, commands }: FlagSpec): string {
+function titleOf({ name, commands }: FlagSpec, isOfOne: boolean): string {
   if (commands.length === COMMAND_NAMES.length) return OF_EVERY_COMMAND;
-  if (!commands.some((command) => ENFORCING.includes(command))) return `Of ${commands.join(', ')}`;
+  if (!commands.some((command) => ENFORCING.includes(command)))
+    return isOfOne ? ITS_OWN : `Of ${commands.join(', ')}`;
   return FLAG_TOPICS.find(({ members }) => members.includes(name))?.title ?? OTHER_FLAGS;
 }

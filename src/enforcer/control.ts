@@ -2,7 +2,6 @@ import { ControlServer, type Handler } from '../control/server.ts';
 import type { EventFeed } from '../flow/feed.ts';
 import { controlPath } from './control-path.ts';
 import { observe } from './observing.ts';
-import type { Listener } from './options.ts';
 
 /** What requests are answered from. */
 export interface Controlled {
