@@ -49,6 +49,21 @@ const SAID = [
   'NOT reloaded, what was in force stays',
 ];
 
+/** What stands in the journal, and as what: 3 error, 4 warning, 5 notice, 6 info. */
+const LEVELS: readonly (readonly [priority: string, line: RegExp])[] = [
+  ['6', /^allow 198\.51\.100\.7\/32$/u],
+  ['5', /^enforcing on v0|^enforcing on nothing yet/u],
+  ['5', / deny {7}curl\[\d+\] - 203\.0\.113\.9:80\/tcp no-rule/u],
+  ['6', / allow {6}curl\[\d+\] - 198\.51\.100\.7:80\/tcp by /u],
+  ['5', /^reloaded$/u],
+  ['4', /^NOT reloaded, what was in force stays$/u],
+  ['4', /^ {2}\/etc\/l7egg\/worker\.yaml:\d+:\d+: /u],
+  ['5', /^cgroup ".*worker\.service" is gone/u],
+  ['4', /^\d{4,} events left out: \d+ info$/u],
+  ['5', / deny {7}python3\[\d+\] - 198\.51\.100\.9:80\/tcp no-rule/u],
+  ['5', /^stopped: nothing is enforced any more$/u],
+];
+
 describe('the service', () => {
   let work: string;
   let seen: readonly string[];
@@ -73,6 +88,22 @@ describe('the service', () => {
         seen.join('\n'),
       ));
   }
+
+  for (const [priority, line] of LEVELS) {
+    test(`the journal has as ${priority}: ${line.source}`, () => {
+      const entries = seen.filter((each) => each.startsWith('priority: ')).map((each) => each.slice(10));
+      const found = entries.filter((each) => line.test(each.slice(2)));
+      assert.ok(found.length > 0, entries.slice(0, 200).join('\n'));
+      for (const each of found) assert.equal(each[0], priority, each);
+    });
+  }
+
+  test('journald drops nothing of it', () => {
+    assert.deepEqual(
+      seen.filter((line) => line.startsWith('Suppressed')),
+      [],
+    );
+  });
 
   test('exposure by systemd-analyze is at most 3.0', () => {
     const exposure = seen.find((line) => line.startsWith('exposure: '));
