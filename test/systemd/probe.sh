@@ -105,5 +105,4 @@ journalctl -u l7egg --no-pager -o cat | sed 's/^/journal: /'
 journalctl -u l7egg --no-pager -o json | node -e '
 const entries = require("fs").readFileSync(0, "utf8").trim().split("\n").map((line) => JSON.parse(line));
 for (const { PRIORITY, MESSAGE } of entries) console.log(`priority: ${PRIORITY} ${MESSAGE}`);'
-journalctl --no-pager -o cat | sed -n '/^Suppressed .*l7egg/p'
 systemctl exit 0 --force
