@@ -19,6 +19,7 @@ CODE_CACHE := dist/main.cache
 ASK := dist/ask.cjs
 FORMATS := dist/read-policies.cjs
 ERRORS := dist/errors.cjs
+MANUAL := dist/manual
 BUNDLER := $(BIN)/esbuild --bundle --platform=node --format=cjs --log-level=warning
 PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/cli/ask.ts
 JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|ask\)\.ts"),require("./\1.cjs"),'
@@ -29,6 +30,9 @@ WITH_FFI := --target=node20 --supported:dynamic-import=false $(PART) \
 LIB := $(DESTDIR)$(PREFIX)/lib/l7egg
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN8 := $(DESTDIR)$(PREFIX)/share/man/man8
+COMPLETE_BASH := $(DESTDIR)$(PREFIX)/share/bash-completion/completions/l7egg-cli
+COMPLETE_ZSH := $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_l7egg-cli
+COMPLETE_FISH := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/l7egg-cli.fish
 
 # What root built in a checkout of somebody else is handed to its owner.
 HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
@@ -37,7 +41,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 .DELETE_ON_ERROR:
 .PHONY: all setup types lint check test demo bench install uninstall clean need-root
 
-all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS)
+all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS) $(MANUAL)
 
 setup:
 	@scripts/setup.sh build demo test
@@ -94,6 +98,14 @@ $(PRESETS): $(wildcard src/presets/*)
 	@touch $@
 	@$(HAND_OVER) dist
 
+# The manual page and the scripts of `completion`, from the tables of commands and flags.
+$(MANUAL): $(MODULES) $(wildcard src/manual/* src/presets/*) src/cli/commands.ts src/cli/flags.ts src/cli/topics.ts src/main.ts tools/manual.ts
+	@mkdir -p build
+	$(BUNDLER) tools/manual.ts --target=node20 --outfile=build/manual.cjs
+	@rm -rf $@
+	node build/manual.cjs "$$(sed -n "s/^const VERSION = '\(.*\)';/\1/p" src/main.ts)" src/presets $@
+	@$(HAND_OVER) dist build
+
 types: $(MODULES)
 	$(BIN)/tsc -p .
 	@$(HAND_OVER) build
@@ -103,7 +115,7 @@ lint: types $(OBJECT) $(CONTRACT)
 	node build/tools/import-check.js src
 	node build/tools/abi-check.js $(CONTRACT) bpf/contract.h
 
-check: lint $(BUNDLE) $(CONFINE) $(PRESETS)
+check: lint $(BUNDLE) $(CONFINE) $(PRESETS) $(MANUAL)
 	scripts/run-tests.sh pure
 
 need-root:
@@ -129,13 +141,17 @@ install: all
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
 	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(ASK) $(FORMATS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
-	rm -rf $(LIB)/presets
-	install -d $(LIB)/presets
+	rm -rf $(LIB)/presets $(LIB)/manual
+	install -d $(LIB)/presets $(LIB)/manual
 	install -m 644 $(PRESETS)/* $(LIB)/presets
+	install -m 644 $(MANUAL)/completion.* $(LIB)/manual
 	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
-	@sync $(LIB)/* $(LIB)/presets/*
+	@sync $(LIB)/* $(LIB)/presets/* $(LIB)/manual/*
 	install -d $(MAN8)
-	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
+	sed 's,/usr/local/,$(PREFIX)/,' $(MANUAL)/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
+	install -D -m 644 $(MANUAL)/completion.bash $(COMPLETE_BASH)
+	install -D -m 644 $(MANUAL)/completion.zsh $(COMPLETE_ZSH)
+	install -D -m 644 $(MANUAL)/completion.fish $(COMPLETE_FISH)
 	install -d $(UNITS)
 	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg.service >$(UNITS)/l7egg.service
 	[ -e $(DESTDIR)/etc/l7egg/flags ] || install -m 600 scripts/flags $(DESTDIR)/etc/l7egg/flags
@@ -145,7 +161,7 @@ install: all
 uninstall:
 	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl --quiet disable --now l7egg.service 2>/dev/null || true
 	rm -rf $(LIB)
-	rm -f $(DESTDIR)$(PREFIX)/bin/l7egg-cli $(MAN8)/l7egg-cli.8 $(UNITS)/l7egg.service
+	rm -f $(DESTDIR)$(PREFIX)/bin/l7egg-cli $(MAN8)/l7egg-cli.8 $(UNITS)/l7egg.service $(COMPLETE_BASH) $(COMPLETE_ZSH) $(COMPLETE_FISH)
 	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
 	@echo "Uninstalled. $(DESTDIR)/etc/l7egg/flags is yours and stays."
 

@@ -34,6 +34,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
   ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],
+  ['manual', [...LEAVES, 'flow', 'cli/commands', 'cli/flags', 'cli/topics']],
   ['boot', [...LEAVES, 'boot']],
   ['main', [...FIRST_FLOOR, 'datapath', 'enforcer', 'cli']],
 ]);

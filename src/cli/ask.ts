@@ -1,4 +1,5 @@
 import { runCheck } from './check.ts';
+import { runCompletion } from './completion.ts';
 import { runDoctor } from './doctor.ts';
 import { runEnd } from './end.ts';
 import { helpText } from './help.ts';
@@ -28,6 +29,8 @@ export function runAsking(options: AskOptions): number | Promise<number> {
       return runCheck(options);
     case 'presets':
       return runPresets(options);
+    case 'completion':
+      return runCompletion(options);
     case 'stop':
     case 'clean':
       return runEnd(options);

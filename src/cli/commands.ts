@@ -29,6 +29,10 @@ export const COMMANDS = {
   stop: { usage: 'stop', meaning: 'end the enforcer and open what it closed' },
   clean: { usage: 'clean', meaning: 'remove all of an instance, running or not' },
   doctor: { usage: 'doctor', meaning: 'what this host has, lacks and does not cover' },
+  completion: {
+    usage: 'completion bash | zsh | fish',
+    meaning: 'a script that completes command lines in this shell',
+  },
 } as const;
 
 /** The name of a sub-command. */
@@ -47,11 +51,13 @@ export const COMMAND_NAMES: readonly Command[] = [
   'stop',
   'clean',
   'doctor',
+  'completion',
 ];
 
 /** How many words a command takes besides its name. */
 export function maxWords(command: Command): number {
-  return command === 'presets' ? 2 : command === 'check' || command === 'explain' ? 1 : 0;
+  if (command === 'presets') return 2;
+  return command === 'check' || command === 'explain' || command === 'completion' ? 1 : 0;
 }
 
 /** The command of this name. Throws UsageError, with the nearest legal one. */

@@ -14,8 +14,7 @@ export function runDoctor(options: { readonly instance: string; readonly netns?:
   for (const { level, text } of findings) process.stdout.write(`${MARKS[level]} ${escapeControl(text)}\n`);
   if (findings.some(({ level }) => level === 'missing')) return 3;
   const { enforcing, instance } = readStatus(options.instance);
-  process.stdout.write(
-    `${MARKS.ok} instance "${instance}": ${enforcing ? 'enforcing' : `nothing is in force${mentionOthers(instance)}`}\n`,
-  );
+  const state = enforcing ? 'enforcing' : `nothing is in force${mentionOthers(instance)}`;
+  process.stdout.write(`${MARKS.ok} ${escapeControl(`instance "${instance}": ${state}`)}\n`);
   return 0;
 }

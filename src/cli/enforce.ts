@@ -7,21 +7,25 @@ import { formatResolver } from '../enforcer/resolvers.ts';
 import { startEnforcer } from '../enforcer/start.ts';
 import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
-import { EventQueue, type TextSink } from '../flow/event-queue.ts';
+import type { TextSink } from '../flow/event-queue.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
+import { EventWriter } from './event-writer.ts';
 import type { EnforceOptions } from './options.ts';
 import { showProgress } from './progress.ts';
+import { type Remark, RemarkWriter } from './remarks.ts';
+import { sinkOf } from './sink.ts';
 import { terminalColours } from './terminal-colours.ts';
 
-/** Events that wait for a slow reader of stdout. */
-const MAX_UNREAD_BYTES = 1 << 20;
 /** How long a reader of stdout may take to the last events when we end. */
 const LAST_WORDS_MS = 1_000;
+
+/** Bytes of events that wait for a slow reader of stdout. */
+const MAX_UNREAD_BYTES = 1 << 20;
 
 /** A reader that does not keep up loses events, and is told how many; it does not cost us memory. */
 const STDOUT: TextSink = {
@@ -37,10 +41,18 @@ const STDOUT: TextSink = {
 
 /** Runs in the foreground until a signal ends it: SIGINT and SIGTERM open, SIGUSR2 leaves all in force. */
 export async function runEnforce(options: EnforceOptions): Promise<number> {
-  const remark = (text: string) => process.stderr.write(`${text}\n`);
-  const listener: Listener = { remark };
+  const remarks = new RemarkWriter();
+  const { remark } = remarks;
+  let told = (_sentence: string) => {}; // until there is a feed to tell it to
+  const listener: Listener = {
+    remark: (text, level) => {
+      remark(text, level);
+      told(typeof text === 'string' ? text : text.join('; '));
+    },
+    told: remark,
+  };
   const { ending, hangUps } = untilSignal();
-  for (const text of options.remarks) remark(text);
+  for (const text of options.remarks) remark(text, 'warning');
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
   const loaded = await loadPolicies(reader, remark);
@@ -56,22 +68,27 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     },
     listener,
   );
-  remark(loaded.policies.flatMap(describePolicy).join('\n'));
+  remark(loaded.policies.flatMap(describePolicy));
   const isTerminal = process.stdout.isTTY === true;
   const log = options.log ?? 'text';
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;
   const render = log === 'json' ? renderJson : (event: Event) => renderText(event, { colour });
   using reloader = new Reloader(enforcer, reader, loaded, remark);
-  // For people these are sentences on stderr.
-  const isTold = ({ kind }: Event) => log === 'json' || kind === 'flow' || kind === 'dns';
-  const told = new EventQueue(STDOUT, render, setImmediate);
+  const events = new EventWriter(STDOUT, {
+    sink: sinkOf(1, process.env, isTerminal),
+    render,
+    remark,
+    isForPeople: log === 'text',
+  });
   try {
-    enforcer.feed.subscribe(told, isTold);
+    enforcer.feed.subscribe(events);
+    told = (sentence) => enforcer.tell('remark', sentence);
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
     const ready = readyLine(enforcer);
-    remark(ready);
+    remark(ready, 'notice');
+    remarks.begin();
     enforcer.tell('enforcing', ready);
     notifySystemd('READY=1');
     // Whoever asked during the start may have changed a file that was read already.
@@ -85,15 +102,17 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const how = await ending;
   await reloader.end();
   end(enforcer, how, remark);
-  told.flush();
+  events.flush();
+  events.tellLeftOut();
+  remarks.tellLeftOut();
   await untilRead(LAST_WORDS_MS);
   return 0;
 }
 
 /* Nothing but policies that restrict nothing is a mistake: whoever starts us wants something controlled. */
-async function loadPolicies(reader: PolicyReader, remark: (text: string) => void): Promise<LoadedPolicies> {
+async function loadPolicies(reader: PolicyReader, remark: Remark): Promise<LoadedPolicies> {
   const loaded = await reader.load(showProgress());
-  for (const text of loaded.remarks) remark(text);
+  for (const text of loaded.remarks) remark(text, 'warning');
   if (loaded.policies.length > 0) return loaded;
   throw new UsageError('nothing would be enforced: no policy that was given restricts egress');
 }
@@ -158,14 +177,14 @@ function untilSignal(): { ending: Promise<Ending>; hangUps: () => number } {
   return { ending, hangUps: () => hangUps };
 }
 
-function end(enforcer: Enforcer, ending: Ending, remark: (text: string) => void): void {
+function end(enforcer: Enforcer, ending: Ending, remark: Remark): void {
   notifySystemd('STOPPING=1');
   enforcer.drain();
   if (ending === 'open') {
     enforcer.stop();
-    remark('stopped: nothing is enforced any more');
+    remark('stopped: nothing is enforced any more', 'notice');
   } else {
     enforcer.leave();
-    remark('ended: programs and rules stay in force; the next start takes them over');
+    remark('ended: programs and rules stay in force; the next start takes them over', 'notice');
   }
 }

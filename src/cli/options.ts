@@ -6,6 +6,7 @@ import { letsPass } from '../policy/rule.ts';
 import { parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { COMMANDS, type Command, maxWords, parseCommand } from './commands.ts';
+import { type CompletionOptions, parseCompletion } from './completion.ts';
 import { checkFlags, DEFAULT_INSTANCE, LOG_FORMATS } from './flags.ts';
 import { parseInstance, parseInterfaces, parseNetns } from './host-flags.ts';
 import type { Normalised } from './normalise.ts';
@@ -62,7 +63,8 @@ export type Options =
   | { readonly command: 'reload'; readonly instance: string }
   | PresetsOptions
   | { readonly command: 'doctor'; readonly instance: string; readonly netns?: Netns }
-  | { readonly command: 'help'; readonly about?: Command }
+  | { readonly command: 'help'; readonly about?: Command | 'all' }
+  | CompletionOptions
   | { readonly command: 'version' };
 
 /**
@@ -72,6 +74,7 @@ export type Options =
 export function parseOptions({ values, words, rest }: Normalised): Options {
   const isOn = (name: string): boolean => values.get(name)?.[0] === 'true';
   const [first, ...others] = words[0] === 'help' ? words.slice(1) : words;
+  if (words[0] === 'help' && first === 'all' && others.length === 0) return { command: 'help', about: 'all' };
   const isVersionWord = first === 'version' && others.length === 0;
   const command = first === undefined || isVersionWord ? 'enforce' : parseCommand(first);
   const loose = command === 'run' ? others : [...others, ...rest];
@@ -99,6 +102,8 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
       return parseCheck(command, instance, loose[0], values);
     case 'presets':
       return parsePresets(loose);
+    case 'completion':
+      return parseCompletion(loose);
     case 'doctor':
       return { command, instance, ...netnsOf(values) };
     case 'stop':

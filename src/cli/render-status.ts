@@ -9,7 +9,7 @@ const MAX_LEARNED = 20;
  */
 export function renderStatus(status: Status, others = ''): string {
   if (!status.enforcing && status.interfaces.length === 0 && status.subjects.length === 0) {
-    return `instance "${status.instance}": nothing is in force${others}\n`;
+    return `${escapeControl(`instance "${status.instance}": nothing is in force${others}`)}\n`;
   }
   const lines = [
     status.enforcing ? 'enforcing' : 'NOT enforcing',
@@ -40,7 +40,7 @@ export function renderStatus(status: Status, others = ''): string {
       .filter(([, value]) => value > 0)
       .map(([name, value]) => `  ${pad(name.replaceAll('_', ' '))} ${value}`),
   ];
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(escapeControl).join('\n')}\n`;
 }
 
 /* Subjects may have rules of the same name. */

@@ -1,4 +1,5 @@
 import { readStatus } from '../enforcer/status.ts';
+import { encodeJsonLines } from '../flow/escape.ts';
 import { mentionOthers } from './others.ts';
 import { renderStatus } from './render-status.ts';
 
@@ -6,9 +7,7 @@ import { renderStatus } from './render-status.ts';
 export function runStatus(options: { readonly instance: string; readonly json: boolean }): number {
   const status = readStatus(options.instance);
   process.stdout.write(
-    options.json
-      ? `${JSON.stringify(status, undefined, 2)}\n`
-      : renderStatus(status, mentionOthers(options.instance)),
+    options.json ? `${encodeJsonLines(status)}\n` : renderStatus(status, mentionOthers(options.instance)),
   );
   return status.enforcing ? 0 : 3;
 }

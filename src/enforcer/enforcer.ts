@@ -150,7 +150,8 @@ export class Enforcer {
     if (!adopts) this.#flushCaches();
     void this.#resolveExactNames();
     await this.#policies.settle(adopts);
-    for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current })) listener.remark(text);
+    for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current }))
+      listener.remark(text, 'warning');
   }
 
   /** The policies that are in force. */
@@ -276,7 +277,7 @@ export class Enforcer {
     this.#policies.applyTrust();
     if (now === before) return;
     const message = `trusted resolvers changed from ${before || 'none'} to ${now}`;
-    listener.remark(message);
+    listener.told(message, 'notice');
     this.tell('resolvers-changed', message);
     if (resolvers.some(isLoopback)) this.#learnOnLoopback();
     this.#record();
@@ -293,7 +294,7 @@ export class Enforcer {
       setOwnAddresses(this.inForce.context.state, listAddresses());
     } catch (thrown) {
       if (!(thrown instanceof SystemError)) throw thrown;
-      this.inForce.listener.remark(`not all own addresses are known: ${thrown.message}`);
+      this.inForce.listener.remark(`not all own addresses are known: ${thrown.message}`, 'warning');
     }
   }
 
@@ -305,7 +306,7 @@ export class Enforcer {
   #learnOnLoopback(): void {
     if (this.inForce.mayLearnOnLoopback) this.#coverage.learnOnLoopback();
     else if (!this.#coverage.plan.some(({ name, learns }) => name === 'lo' && learns)) {
-      this.inForce.listener.remark('the new resolver is on loopback: restart to learn from it');
+      this.inForce.listener.remark('the new resolver is on loopback: restart to learn from it', 'warning');
     }
   }
 

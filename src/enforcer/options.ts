@@ -1,4 +1,5 @@
 import type { Resolver } from '../dns/resolver.ts';
+import type { Level } from '../flow/level.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 
 /** What the owner asked for. */
@@ -22,6 +23,8 @@ export interface EnforceOptions {
 
 /** What the enforcer has to say while it runs; the command line writes it. */
 export interface Listener {
-  /** A sentence for the owner. */
-  remark(text: string): void;
+  /** A sentence for the owner, or lines that belong together; without a level it is info. */
+  remark(text: string | readonly string[], level?: Level): void;
+  /** The same of something that an event tells as well. */
+  told(text: string, level?: Level): void;
 }

@@ -115,7 +115,7 @@ export class Policies implements Disposable {
         await tidyUp(context, host, before, this.#current);
       } catch (thrown) {
         if (!(thrown instanceof SystemError)) throw thrown;
-        listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
+        listener.remark(`some of what only the policy before needed is left: ${thrown.message}`, 'warning');
       }
       await this.followContainers();
       this.#containers?.rematch();
@@ -135,10 +135,13 @@ export class Policies implements Disposable {
       trusted: (policyId) => trust.of(policyId),
       trust: (policyId, resolvers) => {
         for (const resolver of trust.add(policyId, resolvers))
-          listener.remark(`resolver ${formatResolver(resolver)} is not trusted: too many DNS ports`);
+          listener.remark(
+            `resolver ${formatResolver(resolver)} is not trusted: too many DNS ports`,
+            'warning',
+          );
         this.applyTrust();
       },
-      remark: (text) => listener.remark(text),
+      remark: (text, level) => listener.remark(text, level),
     });
     await this.#containers.ready;
     this.#matchContainers();
@@ -171,7 +174,7 @@ export class Policies implements Disposable {
       shaper.apply(subjects, this.#shapedOn(subjects), placed);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
-      listener.remark(`rates are not kept everywhere: ${thrown.message}`);
+      listener.remark(`rates are not kept everywhere: ${thrown.message}`, 'warning');
     }
   }
 
@@ -298,11 +301,12 @@ export class Policies implements Disposable {
           now
             ? `cgroup "${now.path}" is there: judged by the policy of ${subjectText(subject)}`
             : `cgroup "${before?.path}" is gone: it will be judged again when it returns`,
+          'notice',
         );
       } catch (thrown) {
         // It may be gone once more.
         if (!(thrown instanceof Error)) throw thrown;
-        listener.remark(`cgroup of ${subjectText(subject)} is NOT judged: ${thrown.message}`);
+        listener.remark(`cgroup of ${subjectText(subject)} is NOT judged: ${thrown.message}`, 'error');
       }
     }
     this.followCgroups();

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { NothingAppliesError, PolicyFileError, UsageError } from '../errors.ts';
+import { messageLines, NothingAppliesError, PolicyFileError, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
 import type { FormatContext, PolicyPart } from '../formats/part.ts';
@@ -61,11 +61,9 @@ export class PolicyReader {
     const reading = readPolicies(texts, { ...context, lenient }, progress);
     const { parts, remarks } = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
     if (parts.every(({ isLeftOut }) => isLeftOut) && line.rules.length === 0) {
-      const why = firstOf(remarks)
-        .map((remark) => `\n${remark}`)
-        .join('');
       throw new NothingAppliesError(
-        `no policy of ${files.join(', ')} applies, so nothing would be enforced${why}`,
+        `no policy of ${files.join(', ')} applies, so nothing would be enforced`,
+        firstOf(remarks),
       );
     }
     if (!isModeGiven) refuseOtherMode(line, parts);
@@ -120,9 +118,7 @@ async function refuseUnread(unread: readonly UsageError[], reading: Promise<unkn
   }
   const [only] = all;
   if (only && all.length === 1) throw only;
-  throw new PolicyFileError(
-    all.flatMap((each) => (each instanceof PolicyFileError ? each.lines : each.message)),
-  );
+  throw new PolicyFileError(all.flatMap(messageLines));
 }
 
 function firstOf(remarks: readonly string[]): string[] {

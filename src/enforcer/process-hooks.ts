@@ -26,6 +26,7 @@ export function attachProcessHooks(state: DatapathState, pins: Pins, listener: L
   if (root === undefined) {
     listener.remark(
       'cgroup2 is not mounted: events will not name the process, nor tell what TCP connections carried',
+      'warning',
     );
     return;
   }
@@ -48,6 +49,7 @@ export function attachProcessHooks(state: DatapathState, pins: Pins, listener: L
     if (!(thrown instanceof SystemError)) throw thrown;
     listener.remark(
       `not all events will name the process and tell what TCP connections carried: ${thrown.message}`,
+      'warning',
     );
   } finally {
     closeSync(cgroup);

@@ -13,10 +13,19 @@ export function escapeControl(text: string): string {
   });
 }
 
+/** JSON text of `value` on many lines for people, safe as `encodeJsonLine` is. */
+export function encodeJsonLines(value: object): string {
+  const text = JSON.stringify(value, undefined, 2);
+  return text.split('\n').map(escapeJson).join('\n');
+}
+
 /** JSON text of `value` on one line, unsafe characters as `\u001b`: it parses to the same value. */
 export function encodeJsonLine(value: object): string {
-  const text = JSON.stringify(value); // which escapes what is below a space
-  if (!BEYOND_PRINTABLE_ASCII.test(text)) return text;
+  return escapeJson(JSON.stringify(value));
+}
+
+function escapeJson(text: string): string {
+  if (!BEYOND_PRINTABLE_ASCII.test(text)) return text; // JSON has escaped what is below a space
   return text.replace(UNSAFE, (character) =>
     // By code unit, since \u takes four digits.
     character

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { COMMAND_NAMES, COMMANDS } from '../../src/cli/commands.ts';
+import { COMMAND_NAMES } from '../../src/cli/commands.ts';
 import { FLAGS } from '../../src/cli/flags.ts';
-import { helpText } from '../../src/cli/help.ts';
 import { normaliseArgs } from '../../src/cli/normalise.ts';
 import { type EnforceOptions, type Options, parseOptions } from '../../src/cli/options.ts';
 import type { PolicySource } from '../../src/enforcer/policy-source.ts';
@@ -270,26 +269,6 @@ describe('parseOptions refuses', () => {
       );
     });
   }
-});
-
-describe('helpText', () => {
-  test('has every command and every flag', () => {
-    const text = helpText();
-    for (const { usage, meaning } of Object.values(COMMANDS))
-      assert.ok(text.includes(usage) && text.includes(meaning));
-    for (const { name, meaning } of FLAGS) assert.ok(text.includes(`  -${name}`) && text.includes(meaning));
-    assert.ok(text.endsWith('\n'));
-  });
-
-  test('of a command has its flags only', () => {
-    const text = helpText('status');
-    assert.match(text, /^ {2}-json /mu);
-    assert.doesNotMatch(text, /-cidr|doctor/u);
-  });
-
-  test('stays within 110 columns', () => {
-    for (const line of helpText().split('\n')) assert.ok(line.length <= 110, line);
-  });
 });
 
 describe('FLAGS', () => {
