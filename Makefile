@@ -16,10 +16,12 @@ MAIN := dist/main.cjs
 CODE_CACHE := dist/main.cache
 # Loaded where there are policy files; the classes of errors are one thing for both.
 FORMATS := dist/read-policies.cjs
+# Loaded by `suggest` only.
+SUGGESTION := dist/write-suggestion.cjs
 ERRORS := dist/errors.cjs
 BUNDLER := $(BIN)/esbuild --bundle --platform=node --format=cjs --log-level=warning
-PART := --external:*/errors.ts --external:*/read-policies.ts
-JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\)\.ts"),require("./\1.cjs"),'
+PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/write-suggestion.ts
+JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|write-suggestion\)\.ts"),require("./\1.cjs"),'
 LIB := $(DESTDIR)$(PREFIX)/lib/l7egg
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN8 := $(DESTDIR)$(PREFIX)/share/man/man8
@@ -73,8 +75,9 @@ $(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native
 		--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
 		--banner:js="const importMetaUrl=require('node:url').pathToFileURL(__filename).href;"
 	$(BUNDLER) src/formats/read-policies.ts --target=node20 --outfile=$(FORMATS) --external:*/errors.ts
+	$(BUNDLER) src/cli/write-suggestion.ts --target=node20 --outfile=$(SUGGESTION) --external:*/errors.ts
 	$(BUNDLER) src/errors.ts --target=node20 --outfile=$(ERRORS)
-	@$(JOIN_PARTS) $(MAIN) $(FORMATS)
+	@$(JOIN_PARTS) $(MAIN) $(FORMATS) $(SUGGESTION)
 	@sed -i "1i// $$(sha256sum <$(MAIN) | cut -d' ' -f1)" $(MAIN)
 	$(BUNDLER) tools/code-cache.ts --target=node20 --outfile=build/code-cache.cjs
 	node build/code-cache.cjs $(MAIN)
@@ -122,7 +125,7 @@ bench: need-root
 install: all
 	install -d $(LIB) $(DESTDIR)/etc/l7egg
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
-	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(FORMATS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(FORMATS) $(SUGGESTION) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
 	rm -rf $(LIB)/presets
 	install -d $(LIB)/presets

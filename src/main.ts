@@ -32,6 +32,8 @@ async function run(options: Options): Promise<number> {
       return (await import('./cli/status.ts')).runStatus(options);
     case 'observe':
       return (await import('./cli/observe.ts')).runObserve(options);
+    case 'suggest':
+      return (await import('./cli/suggest.ts')).runSuggest(options);
     case 'reload':
       return (await import('./cli/reload.ts')).runReload(options);
     case 'check':

@@ -1,0 +1,102 @@
+import { Fields } from '../flow/fields.ts';
+import { REASONS } from '../flow/reason.ts';
+import {
+  type Enforcing,
+  FATES,
+  type Seen,
+  type SeenFlow,
+  type SeenHead,
+  type SeenLookup,
+  type SeenUnread,
+  type SubjectInForce,
+  WAYS,
+} from './seen.ts';
+
+/** What an enforcer answers: itself, then what it saw. */
+export interface SeenByEnforcer {
+  readonly enforcing: Enforcing;
+  readonly seen: Seen;
+}
+
+/**
+ * Parses the lines of an answer, each an object in JSON: the first is the enforcer with its counts, the others are
+ * flows, lookups and what could not be read. Throws SyntaxError for anything else.
+ */
+export function parseSeen(lines: readonly string[]): SeenByEnforcer {
+  const [first, ...others] = lines.map((line) => new Fields(JSON.parse(line), 'what was seen'));
+  if (!first) throw new SyntaxError('the enforcer answered nothing');
+  if (first.number('lines') !== others.length)
+    throw new SyntaxError('the answer of the enforcer was cut short');
+  const flows: SeenFlow[] = [];
+  const lookups: SeenLookup[] = [];
+  const unread: SeenUnread[] = [];
+  for (const fields of others) {
+    const kind = fields.word('kind', ['flow', 'lookup', 'unread'] as const);
+    if (kind === 'flow') flows.push(parseFlow(fields));
+    else if (kind === 'lookup') lookups.push({ kind, ...parseHead(fields), name: fields.text('name') });
+    else
+      unread.push({
+        kind,
+        subject: fields.text('subject'),
+        reason: fields.word('reason', REASONS),
+        count: fields.number('count'),
+      });
+  }
+  const seen = { flows, lookups, unread, others: first.number('others'), lost: first.number('lost') };
+  return { enforcing: parseEnforcing(first), seen };
+}
+
+function parseHead(fields: Fields): SeenHead {
+  return {
+    subject: fields.text('subject'),
+    fate: fields.word('fate', FATES),
+    count: fields.number('count'),
+    firstMs: fields.number('firstMs'),
+    lastMs: fields.number('lastMs'),
+    ...(fields.has('rule') && { rule: fields.text('rule') }),
+  };
+}
+
+function parseFlow(fields: Fields): SeenFlow {
+  return {
+    kind: 'flow',
+    ...parseHead(fields),
+    way: fields.word('way', WAYS),
+    l4Proto: fields.number('l4Proto'),
+    ...(fields.has('port') && { port: fields.number('port') }),
+    ...(fields.has('name') && { name: fields.text('name') }),
+    addresses: fields.texts('addresses'),
+    hasMore: fields.boolean('hasMore'),
+    reasons: REASONS.filter((reason) => fields.texts('reasons').includes(reason)),
+  };
+}
+
+function parseEnforcing(fields: Fields): Enforcing {
+  return {
+    instance: fields.text('instance'),
+    startedMs: fields.number('startedMs'),
+    adopted: fields.boolean('adopted'),
+    isRun: fields.boolean('isRun'),
+    ...(fields.has('netns') && { netns: fields.text('netns') }),
+    ifaces: fields.texts('ifaces'),
+    efaces: fields.texts('efaces'),
+    resolvers: fields.texts('resolvers'),
+    areResolversGiven: fields.boolean('areResolversGiven'),
+    ownAddresses: fields.texts('ownAddresses'),
+    subjects: fields.list('subjects').map(parseSubjectInForce),
+  };
+}
+
+function parseSubjectInForce(fields: Fields): SubjectInForce {
+  return {
+    subject: fields.text('subject'),
+    policies: fields.texts('policies'),
+    dns: fields.word('dns', ['open', 'strict'] as const),
+    audit: fields.boolean('audit'),
+    allowPrivateAnswers: fields.boolean('allowPrivateAnswers'),
+    ...(fields.has('inbound') && { inbound: fields.texts('inbound') }),
+    ...(fields.has('rate') && { rate: fields.text('rate') }),
+    ...(fields.has('ceil') && { ceil: fields.text('ceil') }),
+    denials: fields.list('denials').map((each) => ({ rule: each.text('rule'), source: each.text('source') })),
+  };
+}
