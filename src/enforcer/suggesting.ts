@@ -8,8 +8,9 @@ import { parseAddress } from '../policy/prefix.ts';
 import { canonicalRule } from '../policy/rule.ts';
 import { formatRate } from '../policy/shaping.ts';
 import { subjectText } from '../policy/subject.ts';
-import type { Enforcing, SubjectInForce } from '../suggest/seen.ts';
+import type { Enforcing, SeenFlow, SeenName, SubjectInForce } from '../suggest/seen.ts';
 import type { SeenTargets } from '../suggest/seen-targets.ts';
+import type { NameBook } from './book.ts';
 import type { EnforceOptions } from './options.ts';
 import { formatResolver } from './resolvers.ts';
 import type { Trust } from './trust.ts';
@@ -20,10 +21,11 @@ export interface Suggestible {
   readonly startedMs: number;
   readonly inForce: { readonly options: EnforceOptions; readonly adopts: boolean; readonly trust: Trust };
   readonly policies: readonly SubjectPolicy[];
-  /** Names that lead to an address of 16 bytes. */
-  namesOf(addr16: Uint8Array): readonly string[];
+  readonly book: NameBook;
 }
 
+/** Of one name. */
+const MAX_ADDRESSES = 64;
 const DEFAULT_EPHEMERAL_FROM = 32_768;
 
 /**
@@ -38,12 +40,22 @@ export function answerSuggest(
   const pid = request.get('pid');
   if (typeof pid === 'number') source.seen.ignore(pid);
   const { flows, lookups, unread, others, lost } = source.seen.list((address) =>
-    source.namesOf(parseAddress(address)),
+    source.book.namesOf(parseAddress(address)),
   );
-  const lines = [...flows, ...lookups, ...unread];
+  const lines = [...flows, ...lookups, ...unread, ...whereNamesLed(source.book, flows)];
   const head = { ...describeEnforcer(source), others, lost, lines: lines.length };
   answer.send([head, ...lines].map((each) => `${JSON.stringify(each)}\n`).join(''));
   answer.end();
+}
+
+/* A program may take another address of its name the next time. */
+function whereNamesLed(book: NameBook, flows: readonly SeenFlow[]): SeenName[] {
+  const found = new Map<string, string[]>(flows.flatMap(({ name }) => (name === undefined ? [] : [[name, []]])));
+  for (const { name, addr16 } of book.pairs()) {
+    const addresses = found.get(name);
+    if (addresses && addresses.length < MAX_ADDRESSES) addresses.push(formatAddress(addr16));
+  }
+  return [...found].map(([name, addresses]) => ({ kind: 'name', name, addresses }));
 }
 
 /** The lowest local port that the kernel gives to a socket which asks for none. */

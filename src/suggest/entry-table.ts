@@ -18,9 +18,15 @@ interface Row {
 
 /** Adds up what is to be allowed, by name and by bare address. */
 export class EntryTable {
+  readonly #ledTo: ReadonlyMap<string, readonly string[]>;
   readonly #names = new Map<string, Row>();
   readonly #addresses = new Map<string, Row>();
   #leftOut = 0;
+
+  /** @param ledTo where names led to, by name, whether anything was sent there or not */
+  constructor(ledTo: ReadonlyMap<string, readonly string[]>) {
+    this.#ledTo = ledTo;
+  }
 
   hasName(name: string): boolean {
     return this.#names.has(name);
@@ -34,7 +40,7 @@ export class EntryTable {
     const row = rowOf(this.#names, name);
     row.ports.push(...ports);
     row.hasMore ||= hasMore;
-    for (const address of addresses) row.addresses.add(address);
+    for (const address of [...addresses, ...(this.#ledTo.get(name) ?? [])]) row.addresses.add(address);
   }
 
   /** @param names those that lead there, for remarks; escaped */

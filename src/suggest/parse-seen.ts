@@ -7,6 +7,7 @@ import {
   type SeenFlow,
   type SeenHead,
   type SeenLookup,
+  type SeenName,
   type SeenUnread,
   type SubjectInForce,
   WAYS,
@@ -30,10 +31,12 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
   const flows: SeenFlow[] = [];
   const lookups: SeenLookup[] = [];
   const unread: SeenUnread[] = [];
+  const names: SeenName[] = [];
   for (const fields of others) {
-    const kind = fields.word('kind', ['flow', 'lookup', 'unread'] as const);
+    const kind = fields.word('kind', ['flow', 'lookup', 'unread', 'name'] as const);
     if (kind === 'flow') flows.push(parseFlow(fields));
     else if (kind === 'lookup') lookups.push({ kind, ...parseHead(fields), name: fields.text('name') });
+    else if (kind === 'name') names.push({ kind, name: fields.text('name'), addresses: fields.texts('addresses') });
     else
       unread.push({
         kind,
@@ -42,7 +45,7 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
         count: fields.number('count'),
       });
   }
-  const seen = { flows, lookups, unread, others: first.number('others'), lost: first.number('lost') };
+  const seen = { flows, lookups, unread, names, others: first.number('others'), lost: first.number('lost') };
   return { enforcing: parseEnforcing(first), seen };
 }
 

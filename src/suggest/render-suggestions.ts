@@ -29,6 +29,8 @@ export interface Draft {
   readonly suggestions: readonly Suggestion[];
   readonly enforcing: Enforcing;
   readonly format: SuggestionFormat;
+  /** From when on it was looked at. */
+  readonly fromMs: number;
 }
 
 /**
@@ -41,7 +43,8 @@ export function draftSuggestions({ enforcing, seen }: SeenByEnforcer, wish: Wish
     const own = { inForce, enforcing, seen: seenOf(seen, inForce, wish.sinceMs) };
     return foldedOf(suggestList(own, wish.format === 'flags' || wish.format === 'l7egg'), wish);
   });
-  return { suggestions, enforcing, format: wish.format };
+  const fromMs = Math.max(enforcing.startedMs, wish.sinceMs ?? 0);
+  return { suggestions, enforcing, format: wish.format, fromMs };
 }
 
 /** The bare addresses of a draft, of which a reverse name helps its reader. */

@@ -23,7 +23,8 @@ export function suggestList({ inForce, seen, enforcing }: SubjectSeen, saysPriva
   const denials = inForce.denials.map(({ rule, source }) => parseCanonicalRule(rule, source));
   const own = enforcing.ownAddresses.filter(isAddress).map(parseAddress);
   const allowPrivateAnswers = saysPrivate && inForce.allowPrivateAnswers;
-  const table = new EntryTable();
+  const ledTo = new Map(seen.names.map(({ name, addresses }) => [name, addresses]));
+  const table = new EntryTable(ledTo);
   const remarks: string[] = [];
   const inbound: PortRange[] = [];
   for (const flow of seen.flows) {
