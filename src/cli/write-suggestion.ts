@@ -1,11 +1,7 @@
 import { getPublicSuffix } from 'tldts';
+import { bareAddresses, draftSuggestions, type SuggestionFormat } from '../suggest/draft.ts';
 import { parseSeen } from '../suggest/parse-seen.ts';
-import {
-  bareAddresses,
-  draftSuggestions,
-  renderDraft,
-  type SuggestionFormat,
-} from '../suggest/render-suggestions.ts';
+import { renderDraft } from '../suggest/render-draft.ts';
 import { findReverseNames } from './reverse-names.ts';
 
 /** How a list is wanted; see `Wish`. */

@@ -10,16 +10,10 @@ export interface Controlled extends Suggestible {
 }
 
 /** Begins to take the requests of an instance: of `observe`, of `status`, of whatever asks the running process. */
-export function takeRequests(
-  instance: string,
-  controlled: Controlled,
-  remark: (text: string) => void,
-): ControlServer {
+export function takeRequests(instance: string, controlled: Controlled): ControlServer {
   const handlers = new Map<string, Handler>([
     ['observe', (request, answer) => observe(controlled.feed, request, answer)],
     ['suggest', (request, answer) => answerSuggest(controlled, request, answer)],
   ]);
-  return new ControlServer(controlPath(instance), handlers, (error) =>
-    remark(`requests are not answered: ${error.message}`),
-  );
+  return new ControlServer(controlPath(instance), handlers);
 }

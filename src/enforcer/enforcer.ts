@@ -137,7 +137,7 @@ export class Enforcer {
   begin(): void {
     const { state } = this.inForce.context;
     const { instance } = this.inForce.options;
-    this.#scope.use(takeRequests(instance, this, (text) => this.inForce.listener.remark(text)));
+    this.#scope.use(takeRequests(instance, this));
     this.#lostBefore = readCounter(state, 'ring_full');
     if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
     this.tellPolicy('in-force', describeInForce(this.#policies.current));

@@ -50,7 +50,9 @@ export function answerSuggest(
 
 /* A program may take another address of its name the next time. */
 function whereNamesLed(book: NameBook, flows: readonly SeenFlow[]): SeenName[] {
-  const found = new Map<string, string[]>(flows.flatMap(({ name }) => (name === undefined ? [] : [[name, []]])));
+  const found = new Map<string, string[]>(
+    flows.flatMap(({ name }) => (name === undefined ? [] : [[name, []]])),
+  );
   for (const { name, addr16 } of book.pairs()) {
     const addresses = found.get(name);
     if (addresses && addresses.length < MAX_ADDRESSES) addresses.push(formatAddress(addr16));

@@ -36,7 +36,8 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
     const kind = fields.word('kind', ['flow', 'lookup', 'unread', 'name'] as const);
     if (kind === 'flow') flows.push(parseFlow(fields));
     else if (kind === 'lookup') lookups.push({ kind, ...parseHead(fields), name: fields.text('name') });
-    else if (kind === 'name') names.push({ kind, name: fields.text('name'), addresses: fields.texts('addresses') });
+    else if (kind === 'name')
+      names.push({ kind, name: fields.text('name'), addresses: fields.texts('addresses') });
     else
       unread.push({
         kind,

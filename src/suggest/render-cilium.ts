@@ -3,18 +3,12 @@ import type { PortRange } from '../policy/port.ts';
 import type { Rule } from '../policy/rule.ts';
 import { groupByPorts } from './grouped.ts';
 import { kubernetesHead, TRANSPORT_WORDS } from './kubernetes.ts';
-import type { Entry, Suggestion } from './suggestion.ts';
+import type { Document, Entry, Suggestion } from './suggestion.ts';
 import { portTexts } from './words.ts';
 import { yamlText } from './yaml-text.ts';
 
 /** Entries of one list of ports or of types of ICMP that Cilium takes. */
 const MAX_LISTED = 40;
-
-/** A document, and what it can't say, a sentence each. */
-export interface Document {
-  readonly lines: readonly string[];
-  readonly remarks: readonly string[];
-}
 
 /** The list as a CiliumNetworkPolicy (cilium.io/v2). `reverse`: names that DNS has for addresses, escaped. */
 export function renderCilium(

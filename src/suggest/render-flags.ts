@@ -3,7 +3,7 @@ import { escapeControl } from '../flow/escape.ts';
 import { MAX_PORTS, mergePorts, type PortRange, portText } from '../policy/port.ts';
 import { joinPorts, portsKey } from './ports.ts';
 import type { Enforcing } from './seen.ts';
-import type { Entry, Suggestion } from './suggestion.ts';
+import type { Document, Entry, Suggestion } from './suggestion.ts';
 import { denialFlag, type FlagValue, placeFlags, portTexts, quoteWord } from './words.ts';
 
 /** Environment of a process: one text may not be longer (MAX_ARG_STRLEN). */
@@ -47,16 +47,12 @@ function isForDns({ low, high }: PortRange): boolean {
 }
 
 /**
- * The list as flags: one line of words, and remarks behind it, so that the text may stand behind the command in a
- * shell, or behind `L7EGG_FLAGS=` in the file of the unit. `entries` have the same ports. Throws UsageError for a
+ * The list as flags: one line of words, so that the text with its remarks behind it may stand behind the command in a
+ * shell, and behind `L7EGG_FLAGS=` in the file of the unit. All entries have the same ports. Throws UsageError for a
  * subject that flags can't name.
  */
-export function renderFlags(
-  suggestion: Suggestion,
-  { entries, remarks }: FlagsForm,
-  enforcing: Enforcing,
-): string[] {
-  const { subject, dns, lookups, inbound, denials } = suggestion;
+export function renderFlags(suggestion: Suggestion, enforcing: Enforcing): Document {
+  const { subject, entries, lookups, inbound, denials } = suggestion;
   const ports = entries[0]?.ports ?? [];
   const flags: FlagValue[] = [
     ...placeFlags(enforcing, subject),
@@ -72,30 +68,19 @@ export function renderFlags(
     ...(ports.length > 0 ? [`-port=${portTexts(ports).join(',')}`] : []),
   ];
   const line = words.join(' ');
-  return [
-    line,
-    ...remarks.map(comment),
-    ...denials
-      .filter((rule) => !denialFlag(rule))
-      .map(({ source }) =>
-        comment(`${escapeControl(source)} denies what flags can't say: -format=l7egg keeps it`),
-      ),
-    ...(lookups.length > 0 && dns === 'strict'
-      ? [
-          comment(
-            `${lookups.join(', ')}: only looked up; flags let them be called, too, -format=l7egg does not`,
-          ),
-        ]
-      : []),
-    ...(line.length > MAX_UNIT_LINE
-      ? [comment('too long for the flags of a unit: -policy with -format=l7egg is not')]
-      : []),
-  ];
-}
-
-/** A remark as a line of its own. */
-export function comment(text: string): string {
-  return `# ${text}`;
+  const unsaid = denials.filter((rule) => !denialFlag(rule));
+  return {
+    lines: [line],
+    remarks: [
+      ...unsaid.map(({ source }) => `${source} denies what flags can't say: -format=l7egg keeps it`),
+      ...(lookups.length > 0
+        ? [`${lookups.join(', ')}: only looked up; flags let them be called, too, -format=l7egg does not`]
+        : []),
+      ...(line.length > MAX_UNIT_LINE
+        ? ['too long for the flags of a unit: a file of -format=l7egg is not']
+        : []),
+    ],
+  };
 }
 
 function settingsOf({ dns, rate, ceil }: Suggestion, { isRun }: Enforcing): FlagValue[] {

@@ -1,12 +1,11 @@
-import { escapeControl } from '../flow/escape.ts';
 import { mergePorts, type PortRange } from '../policy/port.ts';
 import { parseAddress } from '../policy/prefix.ts';
 import type { Rule } from '../policy/rule.ts';
 import { holdsAddress } from '../policy/who.ts';
 import { kubernetesHead, TRANSPORT_WORDS } from './kubernetes.ts';
 import { portsKey } from './ports.ts';
-import { type Document, hostPrefix } from './render-cilium.ts';
-import type { Entry, Suggestion } from './suggestion.ts';
+import { hostPrefix } from './render-cilium.ts';
+import type { Document, Entry, Suggestion } from './suggestion.ts';
 import { portTexts } from './words.ts';
 import { yamlText } from './yaml-text.ts';
 
@@ -36,8 +35,7 @@ export function renderNetworkPolicy(
     );
   for (const { wanted, hasMore } of entries)
     if (hasMore) remarks.push(`${titleOf(wanted)} led to more addresses than are kept: these are the first`);
-  for (const { source } of denials)
-    remarks.push(`${escapeControl(source)} can not be said in this format: give it beside`);
+  for (const { source } of denials) remarks.push(`${source} can not be said in this format: give it beside`);
   if (dns === 'strict')
     remarks.push('which names may be looked up can not be said: give -dns=strict beside it, with the names');
   remarks.push('in a cluster lookups need a rule of their own, to its DNS');

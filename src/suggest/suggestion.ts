@@ -39,7 +39,13 @@ export interface Suggestion {
   readonly remarks: readonly string[];
 }
 
-/** Whether nothing would be allowed by it. */
+/** The text of a list in one format, and what that format can't say, a sentence each. */
+export interface Document {
+  readonly lines: readonly string[];
+  readonly remarks: readonly string[];
+}
+
+/** Whether it would allow no call. */
 export function isEmpty({ entries, lookups }: Suggestion): boolean {
   return entries.length === 0 && lookups.length === 0;
 }
