@@ -9,7 +9,7 @@ import type { PolicyPart } from './part.ts';
 import { readPrefix, readPrefixes } from './read-prefix.ts';
 import type { MapValue, Value } from './value.ts';
 
-const ACTIONS = ['allow', 'deny', 'audit', 'lookup'] as const;
+const ACTIONS = ['allow', 'deny', 'audit'] as const;
 const DNS_MODES = ['open', 'strict'] as const;
 const PREFIX = 'a prefix such as 192.0.2.0/24, or a map with "cidr" and "except", is legal';
 
@@ -83,12 +83,6 @@ function readRule(value: Value, title: string): Rule[] {
   map.end();
   if (portList && action === 'deny' && whos.some((who) => !isByAddress(who))) {
     return portList.error('limits a rule that denies names: a lookup has no port, so leave it out') ?? [];
-  }
-  if (action === 'lookup') {
-    if (portList)
-      portList.error('limits a rule that lets names be looked up: a lookup has no port, so leave it out');
-    if (whos.length === 0 || whos.some(isByAddress))
-      value.error('lets names be looked up: "names" or "suffixes" is legal, and no "cidrs"');
   }
   if (action === 'deny') {
     if (whos.length === 0)

@@ -2,6 +2,7 @@ import { UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { MAX_PORTS, mergePorts, type PortRange, portText } from '../policy/port.ts';
 import { joinPorts, portsKey } from './ports.ts';
+import { LOOKUP_ONLY } from './protocols.ts';
 import type { Enforcing } from './seen.ts';
 import type { Document, Entry, Suggestion } from './suggestion.ts';
 import { denialFlag, type FlagValue, placeFlags, portTexts, quoteWord } from './words.ts';
@@ -53,7 +54,8 @@ function isForDns({ low, high }: PortRange): boolean {
  */
 export function renderFlags(suggestion: Suggestion, enforcing: Enforcing): Document {
   const { subject, entries, lookups, inbound, denials } = suggestion;
-  const ports = entries[0]?.ports ?? [];
+  // All ports would be open to names that were only looked up.
+  const ports = entries[0]?.ports ?? [LOOKUP_ONLY];
   const flags: FlagValue[] = [
     ...placeFlags(enforcing, subject),
     ...settingsOf(suggestion, enforcing),
@@ -65,7 +67,7 @@ export function renderFlags(suggestion: Suggestion, enforcing: Enforcing): Docum
     ...flags.map(({ flag, value }) => sayable(flag, value)),
     ...(suggestion.allowPrivateAnswers ? ['-allow-private-answers'] : []),
     ...(inbound ? [`-inbound=${inboundTexts(inbound).join(',')}`] : []),
-    ...(ports.length > 0 ? [`-port=${portTexts(ports).join(',')}`] : []),
+    `-port=${portTexts(ports).join(',')}`,
   ];
   const line = words.join(' ');
   const unsaid = denials.filter((rule) => !denialFlag(rule));
@@ -73,7 +75,7 @@ export function renderFlags(suggestion: Suggestion, enforcing: Enforcing): Docum
     lines: [line],
     remarks: [
       ...unsaid.map(({ source }) => `${source} denies what flags can't say: -format=l7egg keeps it`),
-      ...(lookups.length > 0
+      ...(lookups.length > 0 && entries.length > 0
         ? [`${lookups.join(', ')}: only looked up; flags let them be called, too, -format=l7egg does not`]
         : []),
       ...(line.length > MAX_UNIT_LINE

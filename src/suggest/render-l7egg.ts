@@ -1,8 +1,10 @@
+import { portText } from '../policy/port.ts';
 import type { Rule } from '../policy/rule.ts';
 import { subjectText } from '../policy/subject.ts';
 import { whoText } from '../policy/who.ts';
 import { groupByPorts, type PortGroup } from './grouped.ts';
 import { splitPorts } from './ports.ts';
+import { LOOKUP_ONLY } from './protocols.ts';
 import { inboundTexts } from './render-flags.ts';
 import type { Enforcing } from './seen.ts';
 import type { Suggestion } from './suggestion.ts';
@@ -56,7 +58,13 @@ function ruleLines({ ports, entries }: PortGroup, reverse: ReadonlyMap<string, s
 
 function lookupLines(names: readonly string[]): string[] {
   if (names.length === 0) return [];
-  return ['  - name: only looked up', '    action: lookup', '    names:', ...yamlList(names, 6)];
+  return [
+    '  - name: only looked up',
+    '    names:',
+    ...yamlList(names, 6),
+    '    ports:',
+    `      - ${yamlText(portText(LOOKUP_ONLY))} # which nobody sends: their lookups pass, and nothing else`,
+  ];
 }
 
 function denialLines({ who, ports, source }: Rule): string[] {
