@@ -1,7 +1,6 @@
 import { mergePorts, type PortRange } from '../policy/port.ts';
-import { parseAddress } from '../policy/prefix.ts';
 import type { Rule } from '../policy/rule.ts';
-import { holdsAddress } from '../policy/who.ts';
+import { findDenial } from './denials.ts';
 import { kubernetesHead, TRANSPORT_WORDS } from './kubernetes.ts';
 import { portsKey } from './ports.ts';
 import { hostPrefix } from './render-cilium.ts';
@@ -75,12 +74,12 @@ function blocksOf(entries: readonly Entry[], denials: readonly Rule[], remarks: 
       );
     if (sayable.length === 0) continue;
     for (const address of addresses) {
-      if (denials.some(({ who }) => holdsAddress(who, parseAddress(address)))) {
+      const open = sayable.filter((range) => !findDenial(denials, address, range));
+      if (open.length < sayable.length)
         remarks.push(`${address}, where ${titleOf(wanted)} led to, is denied: not in the list`);
-        continue;
-      }
+      if (open.length === 0) continue;
       const block = blocks.get(address) ?? { address, names: new Set(), ports: [] };
-      block.ports = mergePorts([...block.ports, ...sayable]);
+      block.ports = mergePorts([...block.ports, ...open]);
       for (const each of namesOf(wanted)) block.names.add(each);
       blocks.set(address, block);
     }

@@ -4,7 +4,8 @@ import { type PortRange, parsePort } from '../policy/port.ts';
 import { isAddress, parseAddress } from '../policy/prefix.ts';
 import { parseCanonicalRule, type Rule } from '../policy/rule.ts';
 import { parseSubject } from '../policy/subject.ts';
-import { holdsAddress, holdsName } from '../policy/who.ts';
+import { holdsName } from '../policy/who.ts';
+import { findDenial } from './denials.ts';
 import { EntryTable } from './entry-table.ts';
 import { isPlainName } from './plain-name.ts';
 import { PORTED } from './protocols.ts';
@@ -83,7 +84,7 @@ function enterFlow(table: EntryTable, flow: SeenFlow, denials: readonly Rule[], 
   }
   const remarks: string[] = [];
   for (const address of addresses) {
-    const barring = denials.find((rule) => deniesAddress(rule, address, ports));
+    const barring = ports.map((range) => findDenial(denials, address, range)).find((rule) => rule);
     if (barring)
       remarks.push(`${targetText(flow)} passed, and ${barring.source} denies that address: not in the list`);
     else table.addAddress(address, ports, name === undefined ? [] : [escapeControl(name)]);
@@ -93,15 +94,6 @@ function enterFlow(table: EntryTable, flow: SeenFlow, denials: readonly Rule[], 
       `the name "${escapeControl(name)}" can't be written in a rule, so its addresses are in the list`,
     );
   return remarks;
-}
-
-function deniesAddress({ who, ports }: Rule, address: string, wanted: readonly PortRange[]): boolean {
-  const isOnPort =
-    ports.length === 0 ||
-    wanted.every(({ l4Proto, low, high }) =>
-      ports.some((each) => each.l4Proto === l4Proto && each.low <= low && high <= each.high),
-    );
-  return isOnPort && holdsAddress(who, parseAddress(address));
 }
 
 function lookupsOf(

@@ -1,5 +1,8 @@
 import type { DnsEvent, FlowEvent } from '../../src/flow/event.ts';
 import { Protocol } from '../../src/flow/protocol.ts';
+import { draftSuggestions, type Wish } from '../../src/suggest/draft.ts';
+import { parseSeen } from '../../src/suggest/parse-seen.ts';
+import { renderDraft } from '../../src/suggest/render-draft.ts';
 import type { Enforcing, Seen, SeenFlow, SeenLookup, SubjectInForce } from '../../src/suggest/seen.ts';
 import { FLOW, LOOKUP, TIME_MS } from '../flow/events.ts';
 
@@ -76,4 +79,43 @@ export function flowEvent(
 /** A lookup event. */
 export function lookupEvent(qname: string, more: Partial<DnsEvent> = {}): DnsEvent {
   return { ...LOOKUP, verdict: 'would_deny', subject: 'host', qname, ...more };
+}
+
+/** The text of a list, from what was seen; `more` is what differs from `HOST` and `ENFORCING`. */
+export function listOf(
+  seen: Partial<Seen>,
+  wish: Wish,
+  more: {
+    readonly inForce?: Partial<SubjectInForce>;
+    readonly enforcing?: Partial<Enforcing>;
+    readonly reverse?: ReadonlyMap<string, string>;
+  } = {},
+): string {
+  const subjects = [{ ...HOST, ...more.inForce }];
+  const enforcing = { ...ENFORCING, subjects, ...more.enforcing };
+  const answer = parseSeen(linesOf({ ...NOTHING, ...seen }, enforcing));
+  return renderDraft(draftSuggestions(answer, wish), more.reverse ?? new Map());
+}
+
+/** What an enforcer answers. */
+export function linesOf(
+  { flows, lookups, unread, names, others, lost }: Seen,
+  enforcing: Enforcing,
+): string[] {
+  const lines = [...flows, ...lookups, ...unread, ...names];
+  return [{ ...enforcing, others, lost, lines: lines.length }, ...lines].map((each) => JSON.stringify(each));
+}
+
+/** The lines of a list that are no remarks. */
+export function bodyOf(text: string): string {
+  return text
+    .split('\n')
+    .filter((line) => !line.startsWith('#'))
+    .join('\n')
+    .trim();
+}
+
+/** Its remarks. */
+export function remarksOf(text: string): string[] {
+  return text.split('\n').flatMap((line) => (line.startsWith('# ') ? line.slice(2) : []));
 }
