@@ -88,7 +88,7 @@ describe('a list', () => {
     assert.deepEqual(words, [
       '-dns=strict',
       `-name=${OK}`,
-      `-cidr=${OK_ADDRESS.v4}`,
+      `-cidr=${NO_ADDRESS.v4}`,
       '-port=80/tcp,8443/tcp',
     ]);
     for (const flags of [words, [`-policy=${fileOf(lab.host, file.stdout)}`]]) {
