@@ -109,9 +109,7 @@ export const FLAGS: readonly FlagSpec[] = [
     'suggest',
   ]),
   {
-    ...flag('format', 'choice', SUGGESTION_FORMATS.join('|'), 'form of the list; default: flags', [
-      'suggest',
-    ]),
+    ...flag('format', 'choice', 'FORMAT', `form of the list: ${SUGGESTION_FORMATS.join(', ')}`, ['suggest']),
     choices: SUGGESTION_FORMATS,
   },
   flag('fold', 'boolean', '', 'one suffix for three names or more under one parent', ['suggest']),
