@@ -18,7 +18,9 @@ export async function findReverseNames(
   const names = new Map<string, string>();
   if (addresses.length === 0 || servers.length === 0) return names;
   const resolver = new Resolver({ timeout: LIMIT_MS, tries: 1 });
-  resolver.setServers(servers);
+  const usable = servers.filter((server) => canAsk(resolver, server));
+  if (usable.length === 0) return names;
+  resolver.setServers(usable);
   const limit = setTimeout(() => resolver.cancel(), LIMIT_MS);
   try {
     await Promise.all(
@@ -31,4 +33,14 @@ export async function findReverseNames(
     clearTimeout(limit);
   }
   return names;
+}
+
+/* Such as one with the scope of an interface that is not here. */
+function canAsk(resolver: Resolver, server: string): boolean {
+  try {
+    resolver.setServers([server]);
+    return true;
+  } catch {
+    return false;
+  }
 }

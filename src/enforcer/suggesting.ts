@@ -8,7 +8,7 @@ import { parseAddress } from '../policy/prefix.ts';
 import { canonicalRule } from '../policy/rule.ts';
 import { formatRate } from '../policy/shaping.ts';
 import { subjectText } from '../policy/subject.ts';
-import type { Enforcing, SeenFlow, SeenName, SubjectInForce } from '../suggest/seen.ts';
+import type { Denial, Enforcing, SeenFlow, SeenName, SubjectInForce } from '../suggest/seen.ts';
 import type { SeenTargets } from '../suggest/seen-targets.ts';
 import type { NameBook } from './book.ts';
 import type { EnforceOptions } from './options.ts';
@@ -42,7 +42,8 @@ export function answerSuggest(
   const { flows, lookups, unread, others, lost } = source.seen.list((address) =>
     source.book.namesOf(parseAddress(address)),
   );
-  const lines = [...flows, ...lookups, ...unread, ...whereNamesLed(source.book, flows)];
+  const denials = source.policies.flatMap(denialsOf);
+  const lines = [...flows, ...lookups, ...unread, ...whereNamesLed(source.book, flows), ...denials];
   const head = { ...describeEnforcer(source), others, lost, lines: lines.length };
   answer.send([head, ...lines].map((each) => `${JSON.stringify(each)}\n`).join(''));
   answer.end();
@@ -88,7 +89,7 @@ function describeEnforcer({ startedMs, inForce, policies }: Suggestible): Enforc
 }
 
 function describeSubject({ subject, policy, names, shaping }: SubjectPolicy): SubjectInForce {
-  const { dns, audit, allowPrivateAnswers, inbound, rules } = policy;
+  const { dns, audit, allowPrivateAnswers, inbound } = policy;
   return {
     subject: subjectText(subject),
     policies: names,
@@ -98,8 +99,13 @@ function describeSubject({ subject, policy, names, shaping }: SubjectPolicy): Su
     ...(inbound !== 'all' && { inbound: inbound.map(portText) }),
     ...(shaping && { rate: formatRate(shaping.rateBitsPerSecond) }),
     ...(shaping?.ceilBitsPerSecond !== undefined && { ceil: formatRate(shaping.ceilBitsPerSecond) }),
-    denials: rules
-      .filter(({ action }) => action === 'deny')
-      .map((rule) => ({ rule: canonicalRule(rule), source: rule.source })),
   };
+}
+
+function denialsOf({ subject, policy }: SubjectPolicy): Denial[] {
+  return policy.rules.flatMap((rule) =>
+    rule.action === 'deny'
+      ? [{ kind: 'denial', subject: subjectText(subject), rule: canonicalRule(rule), source: rule.source }]
+      : [],
+  );
 }

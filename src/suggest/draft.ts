@@ -32,10 +32,11 @@ export interface Draft {
  * The lists for the subjects that are wanted. Throws UsageError for a subject that has no policy, and where several
  * are in force and the format can't tell them apart.
  */
-export function draftSuggestions({ enforcing, seen }: SeenByEnforcer, wish: Wish): Draft {
+export function draftSuggestions({ enforcing, seen, denials }: SeenByEnforcer, wish: Wish): Draft {
   const subjects = chooseSubjects(enforcing.subjects, wish);
   const suggestions = subjects.map((inForce) => {
-    const own = { inForce, enforcing, seen: seenOf(seen, inForce, wish.sinceMs) };
+    const ownDenials = denials.filter((each) => each.subject === inForce.subject);
+    const own = { inForce, enforcing, denials: ownDenials, seen: seenOf(seen, inForce, wish.sinceMs) };
     return foldedOf(suggestList(own, wish.format === 'flags' || wish.format === 'l7egg'), wish);
   });
   const fromMs = Math.max(enforcing.startedMs, wish.sinceMs ?? 0);

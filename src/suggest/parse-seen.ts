@@ -1,6 +1,7 @@
 import { Fields } from '../flow/fields.ts';
 import { REASONS } from '../flow/reason.ts';
 import {
+  type Denial,
   type Enforcing,
   FATES,
   type Seen,
@@ -13,15 +14,18 @@ import {
   WAYS,
 } from './seen.ts';
 
+const KINDS = ['flow', 'lookup', 'unread', 'name', 'denial'] as const;
+
 /** What an enforcer answers: itself, then what it saw. */
 export interface SeenByEnforcer {
   readonly enforcing: Enforcing;
   readonly seen: Seen;
+  readonly denials: readonly Denial[];
 }
 
 /**
  * Parses the lines of an answer, each an object in JSON: the first is the enforcer with its counts, the others are
- * flows, lookups and what could not be read. Throws SyntaxError for anything else.
+ * flows, lookups, what could not be read, where names led to, and deny rules. Throws SyntaxError for anything else.
  */
 export function parseSeen(lines: readonly string[]): SeenByEnforcer {
   const [first, ...others] = lines.map((line) => new Fields(JSON.parse(line), 'what was seen'));
@@ -32,22 +36,45 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
   const lookups: SeenLookup[] = [];
   const unread: SeenUnread[] = [];
   const names: SeenName[] = [];
+  const denials: Denial[] = [];
   for (const fields of others) {
-    const kind = fields.word('kind', ['flow', 'lookup', 'unread', 'name'] as const);
-    if (kind === 'flow') flows.push(parseFlow(fields));
-    else if (kind === 'lookup') lookups.push({ kind, ...parseHead(fields), name: fields.text('name') });
-    else if (kind === 'name')
-      names.push({ kind, name: fields.text('name'), addresses: fields.texts('addresses') });
-    else
-      unread.push({
-        kind,
-        subject: fields.text('subject'),
-        reason: fields.word('reason', REASONS),
-        count: fields.number('count'),
-      });
+    const kind = fields.word('kind', KINDS);
+    switch (kind) {
+      case 'flow':
+        flows.push(parseFlow(fields));
+        break;
+      case 'lookup':
+        lookups.push({ kind, ...parseHead(fields), name: fields.text('name') });
+        break;
+      case 'unread':
+        unread.push({
+          kind,
+          ...parseSubject(fields),
+          reason: fields.word('reason', REASONS),
+          count: fields.number('count'),
+        });
+        break;
+      case 'name':
+        names.push({ kind, name: fields.text('name'), addresses: fields.texts('addresses') });
+        break;
+      case 'denial':
+        denials.push({
+          kind,
+          ...parseSubject(fields),
+          rule: fields.text('rule'),
+          source: fields.text('source'),
+        });
+        break;
+      default:
+        kind satisfies never;
+    }
   }
   const seen = { flows, lookups, unread, names, others: first.number('others'), lost: first.number('lost') };
-  return { enforcing: parseEnforcing(first), seen };
+  return { enforcing: parseEnforcing(first), seen, denials };
+}
+
+function parseSubject(fields: Fields): { readonly subject: string } {
+  return { subject: fields.text('subject') };
 }
 
 function parseHead(fields: Fields): SeenHead {
@@ -101,6 +128,5 @@ function parseSubjectInForce(fields: Fields): SubjectInForce {
     ...(fields.has('inbound') && { inbound: fields.texts('inbound') }),
     ...(fields.has('rate') && { rate: fields.text('rate') }),
     ...(fields.has('ceil') && { ceil: fields.text('ceil') }),
-    denials: fields.list('denials').map((each) => ({ rule: each.text('rule'), source: each.text('source') })),
   };
 }

@@ -3,14 +3,14 @@ import { Protocol } from '../flow/protocol.ts';
 import { portText } from '../policy/port.ts';
 import { isPlainName } from './plain-name.ts';
 import { PORTED } from './protocols.ts';
-import type { SeenFlow, SeenLookup, SubjectSeen } from './seen.ts';
+import type { Seen, SeenFlow, SeenLookup, SubjectInForce, SubjectSeen } from './seen.ts';
 import { portsOf, targetText } from './seen-flow-text.ts';
 
 /** Remarks of one kind; the rest is counted. */
 const MAX_OF_A_KIND = 100;
 
 /** What was seen and is not in the list, a sentence each, escaped, with the flag that would allow it where there is one. */
-export function seenRemarks({ inForce, seen, enforcing }: SubjectSeen): string[] {
+export function seenRemarks({ inForce, seen, enforcing }: Omit<SubjectSeen, 'denials'>): string[] {
   const flows = (fate: SeenFlow['fate']) =>
     seen.flows.filter((each) => each.fate === fate && each.way === 'call');
   const lookups = (fate: SeenLookup['fate']) => seen.lookups.filter((each) => each.fate === fate);
@@ -28,7 +28,7 @@ export function seenRemarks({ inForce, seen, enforcing }: SubjectSeen): string[]
       ({ reason, count }) =>
         `${timesText(count)} something that can't be read was sent (${reason}): no rule can allow that`,
     ),
-    ...hiddenLookups({ inForce, seen, enforcing }),
+    ...hiddenLookups(inForce, seen),
     ...(enforcing.adopted
       ? [
           'flows that were allowed before this process took over went on without being told of: they may be missing',
@@ -77,7 +77,7 @@ function replyRemark(flow: SeenFlow, inbound: readonly string[] | undefined): st
 }
 
 /* A lookup that a rule allows, and whose answer has no address, is nothing that is told of. */
-function hiddenLookups({ inForce, seen }: SubjectSeen): string[] {
+function hiddenLookups(inForce: SubjectInForce, seen: Seen): string[] {
   if (inForce.dns !== 'strict' || !seen.flows.some(({ reasons }) => reasons.includes('rule-name'))) return [];
   return [
     'lookups that a rule in force allows, and whose answers have no address (SRV, TXT, MX), are not told of: such names have to be added by hand',

@@ -84,8 +84,14 @@ export interface SubjectInForce {
   readonly inbound?: readonly string[];
   readonly rate?: string;
   readonly ceil?: string;
-  /** Its deny rules, canonical, and what their owner calls them. */
-  readonly denials: readonly { readonly rule: string; readonly source: string }[];
+}
+
+/** A deny rule in force, canonical, and what its owner calls it. */
+export interface Denial {
+  readonly kind: 'denial';
+  readonly subject: string;
+  readonly rule: string;
+  readonly source: string;
 }
 
 /** The enforcer that saw it, as far as another one has to be started like it. */
@@ -110,5 +116,6 @@ export interface Enforcing {
 export interface SubjectSeen {
   readonly inForce: SubjectInForce;
   readonly seen: Seen;
+  readonly denials: readonly Denial[];
   readonly enforcing: Enforcing;
 }

@@ -20,8 +20,11 @@ import type { Suggestion } from './suggestion.ts';
  * learned as they point inward. What a deny rule speaks against is never in it. `saysPrivate`: the format has a word for
  * -allow-private-answers.
  */
-export function suggestList({ inForce, seen, enforcing }: SubjectSeen, saysPrivate: boolean): Suggestion {
-  const denials = inForce.denials.map(({ rule, source }) => parseCanonicalRule(rule, source));
+export function suggestList(
+  { inForce, seen, denials: canonical, enforcing }: SubjectSeen,
+  saysPrivate: boolean,
+): Suggestion {
+  const denials = canonical.map(({ rule, source }) => parseCanonicalRule(rule, source));
   const own = enforcing.ownAddresses.filter(isAddress).map(parseAddress);
   const allowPrivateAnswers = saysPrivate && inForce.allowPrivateAnswers;
   const ledTo = new Map(seen.names.map(({ name, addresses }) => [name, addresses]));

@@ -142,7 +142,7 @@ describe('a list', () => {
   });
 
   test('of what was seen lately leaves out the rest, and nothing seen is a remark', async () => {
-    const auditing = await startEnforcer(lab.host, [...FLAGS, '-audit']);
+    const auditing = await startEnforcer(lab.host, [...FLAGS, '-audit', `-netns=${lab.host.path}`]);
     const nothing = await suggest(lab.host, auditing, '-since=2099-01-01T00:00:00Z');
     assert.equal(await gets(lab.host, `http://${OK_ADDRESS.v4}/`), true);
     const between = new Date().toISOString();
@@ -158,8 +158,9 @@ describe('a list', () => {
         .every((line) => line.startsWith('# ')),
       nothing,
     );
-    assert.deepEqual(late.slice(2), [`-cidr=${NO_ADDRESS.v4}`, '-port=443/tcp']);
-    assert.deepEqual(all.slice(2), [
+    assert.deepEqual(late.slice(0, 3), [`-netns=${lab.host.path}`, ...FLAGS]);
+    assert.deepEqual(late.slice(3), [`-cidr=${NO_ADDRESS.v4}`, '-port=443/tcp']);
+    assert.deepEqual(all.slice(3), [
       `-cidr=${OK_ADDRESS.v4}`,
       `-cidr=${NO_ADDRESS.v4}`,
       '-port=80/tcp,443/tcp',

@@ -166,14 +166,17 @@ describe('what a policy has besides what it allows goes on', () => {
     inbound: ['22/tcp'],
     rate: '1mbit',
     ceil: '2mbit',
-    denials: [
-      { rule: 'deny prefix 203.0.113.0/24 any', source: '-deny-cidr=203.0.113.0/24' },
-      { rule: 'deny exact bad.deb.example any', source: '-deny-name=bad.deb.example' },
-      { rule: 'deny suffix .evil.example any', source: 'evil' },
-    ],
   };
+  const denials = [
+    { rule: 'deny prefix 203.0.113.0/24 any', source: '-deny-cidr=203.0.113.0/24' },
+    { rule: 'deny exact bad.deb.example any', source: '-deny-name=bad.deb.example' },
+    { rule: 'deny suffix .evil.example any', source: 'evil' },
+  ];
   test('flags', async () => {
-    const words = wordsOf(`eval "printf '%s\\n' $LIST"`, listOf(SEEN, { format: 'flags' }, { inForce }));
+    const words = wordsOf(
+      `eval "printf '%s\\n' $LIST"`,
+      listOf(SEEN, { format: 'flags' }, { inForce, denials }),
+    );
     for (const word of [
       '-allow-private-answers',
       '-inbound=22/tcp',
@@ -186,7 +189,7 @@ describe('what a policy has besides what it allows goes on', () => {
       assert.ok(words.includes(word), `${word}: ${words.join(' ')}`);
   });
   test('l7egg', async () => {
-    const text = listOf(SEEN, { format: 'l7egg' }, { inForce });
+    const text = listOf(SEEN, { format: 'l7egg' }, { inForce, denials });
     const { allowPrivateAnswers, inbound, rules } = await policyOf('l7egg', text);
     assert.equal(allowPrivateAnswers, true);
     assert.deepEqual(inbound === 'all' ? [] : inbound.map(portText), ['22/tcp']);
@@ -195,7 +198,7 @@ describe('what a policy has besides what it allows goes on', () => {
     assert.match(text, /^shaping: \{rate: 1mbit, ceil: 2mbit\}$/mu);
   });
   test('cilium, as far as it can say it', async () => {
-    const text = listOf(SEEN, { format: 'cilium' }, { inForce });
+    const text = listOf(SEEN, { format: 'cilium' }, { inForce, denials });
     const { rules } = await policyOf('cilium', text);
     assert.deepEqual(rules.filter(({ action }) => action === 'deny').length, 1);
     assert.match(text, /^# -deny-name=bad\.deb\.example denies names, which can not be said/mu);
@@ -250,6 +253,23 @@ describe('subjects', () => {
         /say which with -subject, host, unit:a\.service, container:web, label:app=web or cgroup:\/a b is legal/u,
       );
     });
+  test('in another network namespace are looked for there', () => {
+    const text = listOf(
+      { flows: [flowTo('198.51.100.1', 443, 'a.example')] },
+      { format: 'flags' },
+      {
+        enforcing: {
+          netns: 'blue',
+          areResolversGiven: true,
+          resolvers: ['192.0.2.53', '[2001:db8::53]:5353'],
+        },
+      },
+    );
+    assert.equal(
+      bodyOf(text),
+      "-netns=blue -iface=eth0 -eface=eth0 -resolver=192.0.2.53 '-resolver=[2001:db8::53]:5353' -name=a.example -port=443/tcp",
+    );
+  });
   const rows: readonly (readonly [string, string])[] = [
     ['host', '-iface=eth0 -eface=eth0'],
     ['unit:a.service', '-cgroup=unit:a.service'],

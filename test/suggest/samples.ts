@@ -3,7 +3,14 @@ import { Protocol } from '../../src/flow/protocol.ts';
 import { draftSuggestions, type Wish } from '../../src/suggest/draft.ts';
 import { parseSeen } from '../../src/suggest/parse-seen.ts';
 import { renderDraft } from '../../src/suggest/render-draft.ts';
-import type { Enforcing, Seen, SeenFlow, SeenLookup, SubjectInForce } from '../../src/suggest/seen.ts';
+import type {
+  Denial,
+  Enforcing,
+  Seen,
+  SeenFlow,
+  SeenLookup,
+  SubjectInForce,
+} from '../../src/suggest/seen.ts';
 import { FLOW, LOOKUP, TIME_MS } from '../flow/events.ts';
 
 /** An audited policy of the host without rules. */
@@ -13,7 +20,6 @@ export const HOST: SubjectInForce = {
   dns: 'open',
   audit: true,
   allowPrivateAnswers: false,
-  denials: [],
 };
 
 /** An enforcer of one interface. */
@@ -89,11 +95,15 @@ export function listOf(
     readonly inForce?: Partial<SubjectInForce>;
     readonly enforcing?: Partial<Enforcing>;
     readonly reverse?: ReadonlyMap<string, string>;
+    readonly denials?: readonly Omit<Denial, 'kind' | 'subject'>[];
   } = {},
 ): string {
   const subjects = [{ ...HOST, ...more.inForce }];
   const enforcing = { ...ENFORCING, subjects, ...more.enforcing };
-  const answer = parseSeen(linesOf({ ...NOTHING, ...seen }, enforcing));
+  const denials = (more.denials ?? []).map(
+    (each): Denial => ({ kind: 'denial', subject: subjects[0]?.subject ?? '', ...each }),
+  );
+  const answer = parseSeen(linesOf({ ...NOTHING, ...seen }, enforcing, denials));
   return renderDraft(draftSuggestions(answer, wish), more.reverse ?? new Map());
 }
 
@@ -101,8 +111,9 @@ export function listOf(
 export function linesOf(
   { flows, lookups, unread, names, others, lost }: Seen,
   enforcing: Enforcing,
+  denials: readonly Denial[] = [],
 ): string[] {
-  const lines = [...flows, ...lookups, ...unread, ...names];
+  const lines = [...flows, ...lookups, ...unread, ...names, ...denials];
   return [{ ...enforcing, others, lost, lines: lines.length }, ...lines].map((each) => JSON.stringify(each));
 }
 

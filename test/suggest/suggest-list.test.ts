@@ -140,7 +140,7 @@ describe('what a deny rule speaks against is never in the list', () => {
   ];
   for (const format of FORMATS)
     test(format, () => {
-      const text = listOf({ flows, lookups }, { format }, { inForce: { dns: 'strict', denials } });
+      const text = listOf({ flows, lookups }, { format }, { inForce: { dns: 'strict' }, denials });
       const body = bodyOf(text).replaceAll('**.evil.example', '').replaceAll('".evil.example"', '');
       assert.doesNotMatch(body, /evil|198\.51\.100\.1\b|203\.0\.113\.2|mail\.example/u);
       assert.match(body, /203\.0\.113\.1/u);
