@@ -153,6 +153,7 @@ export class SeenTargets {
 
   /* Names that taught the address to another subject explain nothing: this one would not learn it by them. */
   #namesOf({ subject, names, leases }: FlowEvent): string[] {
+    if (names.length === 0) return [];
     const live = leases.map(({ name }) => plainName(name));
     return names.map(plainName).filter((name) => live.includes(name) || this.#hasLookedUp(subject, name));
   }
@@ -232,7 +233,7 @@ function portOf(
 }
 
 function keyOf({ subject, fate, way, l4Proto, port, name, address }: Target): string {
-  return [subject, fate, way, l4Proto, port, name, address].join('\n');
+  return `${subject}\n${fate}\n${way}\n${l4Proto}\n${port}\n${name}\n${address}`;
 }
 
 function flowOf({ target, addresses, hasMore, reasons, ...tally }: FlowEntry): SeenFlow {
@@ -268,5 +269,6 @@ function add(tally: Tally, timeMs: number, count: number, rule: string | undefin
 }
 
 function plainName(name: string): string {
-  return name.toLowerCase().replace(/(?<=.)\.$/u, '');
+  const lower = name.toLowerCase();
+  return lower.length > 1 && lower.endsWith('.') ? lower.slice(0, -1) : lower;
 }
