@@ -21,6 +21,8 @@ export interface Suggestible {
   readonly startedMs: number;
   readonly inForce: { readonly options: EnforceOptions; readonly adopts: boolean; readonly trust: Trust };
   readonly policies: readonly SubjectPolicy[];
+  /** Handles what has happened by now. */
+  drain(): void;
   readonly book: NameBook;
 }
 
@@ -37,6 +39,7 @@ export function answerSuggest(
   request: ReadonlyMap<string, unknown>,
   answer: Answer,
 ): void {
+  source.drain();
   const pid = request.get('pid');
   if (typeof pid === 'number') source.seen.ignore(pid);
   const { flows, lookups, unread, others, lost } = source.seen.list((address) =>

@@ -6,6 +6,7 @@ import { PORTED } from './protocols.ts';
 import type { Seen, SeenFlow, SeenLookup, SubjectInForce, SubjectSeen } from './seen.ts';
 import { portsOf, targetText } from './seen-flow-text.ts';
 
+const DNS_PORT = 53;
 /** Remarks of one kind; the rest is counted. */
 const MAX_OF_A_KIND = 100;
 
@@ -28,6 +29,7 @@ export function seenRemarks({ inForce, seen, enforcing }: Omit<SubjectSeen, 'den
       ({ reason, count }) =>
         `${timesText(count)} something that can't be read was sent (${reason}): no rule can allow that`,
     ),
+    ...untrustedResolvers(seen.flows),
     ...hiddenLookups(inForce, seen),
     ...(enforcing.adopted
       ? [
@@ -70,10 +72,21 @@ function replyRemark(flow: SeenFlow, inbound: readonly string[] | undefined): st
   if (flow.l4Proto === Protocol.icmp || flow.l4Proto === Protocol.icmpv6)
     return `replies and errors (${ports}) were sent to ${address}: replies to what is allowed pass by themselves`;
   if (inbound === undefined || !PORTED.includes(flow.l4Proto))
-    return `what looks like late replies of port ${ports} was sent to ${address}: replies to calls from outside pass by themselves`;
+    return `what looks like late replies of port ${ports} was sent to ${address}: replies to calls from outside pass by themselves, a call from that port would need -cidr=${address}`;
   if (flow.fate === 'passed')
     return `replies of port ${ports} were sent to ${address}: calls from outside are taken there (-inbound=${ports})`;
   return `refused ${timesText(flow.count)}: replies of port ${ports} to ${address}: -inbound=${ports}`;
+}
+
+/* Only answers of trusted resolvers name what is called behind them. */
+function untrustedResolvers(flows: readonly SeenFlow[]): string[] {
+  const asked = flows.filter(
+    ({ way, fate, port }) => way === 'call' && fate === 'passed' && port === DNS_PORT,
+  );
+  return [...new Set(asked.flatMap(({ addresses }) => addresses))].map(
+    (address) =>
+      `${address} was asked on port 53 and is no trusted resolver: -resolver=${address} would let its answers name what is called`,
+  );
 }
 
 /* A lookup that a rule allows, and whose answer has no address, is nothing that is told of. */

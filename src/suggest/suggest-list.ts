@@ -86,6 +86,10 @@ function enterFlow(table: EntryTable, flow: SeenFlow, denials: readonly Rule[], 
     ];
   }
   const remarks: string[] = [];
+  if (name === undefined && flow.reasons.includes('rule-name'))
+    remarks.push(
+      `${targetText(flow)} passed by ${escapeControl(flow.rule ?? 'a rule for names')}, and which name led there is not known any more`,
+    );
   for (const address of addresses) {
     const barring = ports.map((range) => findDenial(denials, address, range)).find((rule) => rule);
     if (barring)

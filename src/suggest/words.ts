@@ -70,5 +70,6 @@ export function portTexts(ports: readonly PortRange[]): string[] {
 
 /** Whose list it is, for a headline. */
 export function titleOf(subject: Subject, { isRun }: Enforcing): string {
-  return isRun ? 'the command that was run' : subjectText(subject);
+  if (isRun) return 'the command that was run';
+  return subject.kind === 'host' ? 'the host' : subjectText(subject);
 }

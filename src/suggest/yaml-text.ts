@@ -1,7 +1,7 @@
 import { encodeJsonLine } from '../flow/escape.ts';
 
-/** Words that YAML takes for text, whatever its version: names with a dot, and ports. */
-const PLAIN = /^(?:[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)+|\d{1,5}(?:-\d{1,5})?\/(?:tcp|udp|sctp))$/u;
+/** Words that YAML takes for text, whatever its version: the host, names with a dot, and ports. */
+const PLAIN = /^(?:host|[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)+|\d{1,5}(?:-\d{1,5})?\/(?:tcp|udp|sctp))$/u;
 
 /** `text` as a scalar of YAML on one line: plain where no reader could take it for anything else, else in quotes. */
 export function yamlText(text: string): string {

@@ -251,6 +251,12 @@ describe('a list says', () => {
       /^# 2 times something that can't be read was sent \(ethertype\)/mu,
     ],
     [
+      'that a server was asked which is not trusted',
+      { flows: [flowTo('9.9.9.9', 53, undefined, { l4Proto: 17 })] },
+      {},
+      /^# 9\.9\.9\.9 was asked on port 53 and is no trusted resolver: -resolver=9\.9\.9\.9 /mu,
+    ],
+    [
       'that it took over',
       {},
       { enforcing: { adopted: true } },
