@@ -8,6 +8,7 @@ const FIRST_FLOOR = [
   'formats',
   'dns',
   'flow',
+  'suggest',
   'libbpf',
   'netlink',
   'containers',
@@ -25,6 +26,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['formats', [...LEAVES, 'policy', 'flow/escape']],
   ['dns', [...LEAVES, 'policy/prefix']],
   ['flow', [...LEAVES, 'policy/name', 'policy/port', 'policy/prefix']],
+  ['suggest', [...LEAVES, 'policy', 'flow']],
   ['libbpf', LEAVES],
   ['netlink', [...LEAVES, 'libbpf']],
   ['containers', [...LEAVES, 'policy', 'libbpf', 'netlink']],
@@ -40,7 +42,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Rooms that see bytes and data only. */
-const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow'];
+const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow', 'suggest'];
 
 /** Packages that only one room may touch. */
 const OWNED_PACKAGES: ReadonlyMap<string, string> = new Map([['koffi', 'libbpf']]);

@@ -8,6 +8,7 @@ import type { EnforceOptions, Options, RunOptions } from './options.ts';
 import { runPresets } from './presets.ts';
 import { runReload } from './reload.ts';
 import { runStatus } from './status.ts';
+import { runSuggest } from './suggest.ts';
 
 /** What asks an enforcer, or the package itself, and ends. */
 export type AskOptions = Exclude<Options, EnforceOptions | RunOptions | { readonly command: 'version' }>;
@@ -22,6 +23,8 @@ export function runAsking(options: AskOptions): number | Promise<number> {
       return runStatus(options);
     case 'observe':
       return runObserve(options);
+    case 'suggest':
+      return runSuggest(options);
     case 'reload':
       return runReload(options);
     case 'check':

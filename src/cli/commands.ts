@@ -24,6 +24,10 @@ export const COMMANDS = {
     usage: 'explain HOST[:PORT[/PROTO]] [-policy=F]',
     meaning: 'the same, with every rule that speaks of it',
   },
+  suggest: {
+    usage: 'suggest [-format=F] [-since=TIME]',
+    meaning: 'the list that would allow what was seen since the start',
+  },
   presets: { usage: 'presets [list | show NAME]', meaning: 'what -preset can name, and what it allows' },
   reload: { usage: 'reload', meaning: 'read policy files and resolvers again, say what changed' },
   stop: { usage: 'stop', meaning: 'end the enforcer and open what it closed' },
@@ -46,6 +50,7 @@ export const COMMAND_NAMES: readonly Command[] = [
   'observe',
   'check',
   'explain',
+  'suggest',
   'presets',
   'reload',
   'stop',

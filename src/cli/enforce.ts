@@ -1,5 +1,5 @@
 import type { Enforcer } from '../enforcer/enforcer.ts';
-import { enterNamed } from '../enforcer/netns.ts';
+import { enterNamed, netnsText } from '../enforcer/netns.ts';
 import type { Listener } from '../enforcer/options.ts';
 import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
 import { Reloader } from '../enforcer/reloader.ts';
@@ -65,6 +65,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
       resolvers: options.resolvers,
       wait: options.wait,
       force: options.force,
+      ...(options.netns && { netns: netnsText(options.netns) }),
     },
     listener,
   );

@@ -23,6 +23,8 @@ const READERS: readonly Command[] = ['enforce', 'run', 'check', 'explain'];
 const OBSERVERS: readonly Command[] = ['observe'];
 /** Legal values of -o. */
 export const EVENT_FORMATS = ['compact', 'dict', 'table', 'json'] as const;
+/** Legal values of -format. */
+export const SUGGESTION_FORMATS = ['flags', 'l7egg', 'cilium', 'networkpolicy'] as const;
 /** Those that put rules of flags in force. */
 const RULERS: readonly Command[] = ['enforce', 'run'];
 
@@ -104,7 +106,13 @@ export const FLAGS: readonly FlagSpec[] = [
   flag('subject', 'value', 'WHO', 'whose policy is asked; default: the host, or the only one', [
     'check',
     'explain',
+    'suggest',
   ]),
+  {
+    ...flag('format', 'choice', 'FORMAT', `form of the list: ${SUGGESTION_FORMATS.join(', ')}`, ['suggest']),
+    choices: SUGGESTION_FORMATS,
+  },
+  flag('fold', 'boolean', '', 'one suffix for three names or more under one parent', ['suggest']),
   { ...flag('f', 'boolean', '', 'go on with what comes', ['observe']), alias: 'follow' },
   { ...flag('n', 'value', 'N', 'the last N events of the past only', ['observe']), alias: 'last' },
   {
@@ -123,8 +131,8 @@ export const FLAGS: readonly FlagSpec[] = [
     'since',
     'value',
     'TIME',
-    'events of the last 90s, 10m, 2h, 1d, or since 2026-01-31T08:30:00Z',
-    OBSERVERS,
+    'what happened in the last 90s, 10m, 2h, 1d, or since 2026-01-31T08:30:00Z',
+    [...OBSERVERS, 'suggest'],
   ),
   flag('json', 'boolean', '', 'print JSON, of events one a line', ['status', 'observe']),
   flag('version', 'boolean', '', 'print the version', COMMAND_NAMES),

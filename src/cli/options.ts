@@ -13,6 +13,7 @@ import type { Normalised } from './normalise.ts';
 import { type ObserveOptions, parseObserve } from './observe-flags.ts';
 import { parsePolicySource } from './policy-flags.ts';
 import { type PresetsOptions, parsePresets } from './presets.ts';
+import { parseSuggest, type SuggestOptions } from './suggest-flags.ts';
 
 /** What `enforce` is to do. Empty lists of interfaces and resolvers: the host's own. `log`: absent = text. */
 export interface EnforceOptions {
@@ -58,6 +59,7 @@ export type Options =
   | RunOptions
   | { readonly command: 'status'; readonly instance: string; readonly json: boolean }
   | ObserveOptions
+  | SuggestOptions
   | CheckOptions
   | { readonly command: 'stop' | 'clean'; readonly instance: string }
   | { readonly command: 'reload'; readonly instance: string }
@@ -97,6 +99,8 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
       return { command, instance, json: isOn('json') };
     case 'observe':
       return parseObserve(instance, values);
+    case 'suggest':
+      return parseSuggest(instance, values);
     case 'check':
     case 'explain':
       return parseCheck(command, instance, loose[0], values);

@@ -39,6 +39,12 @@ export class NameBook {
     return [...names].reverse().map(([name, ruleId]) => ({ name, ruleId }));
   }
 
+  /** Whether a name of the book leads to an address, for each pair of them. */
+  *pairs(): Generator<{ readonly name: string; readonly addr16: Uint8Array }> {
+    for (const [key, names] of this.#names)
+      for (const name of names.keys()) yield { name, addr16: Buffer.from(key, 'latin1') };
+  }
+
   /** Forgets an address whose leases have ended. */
   forget(addr16: Uint8Array): void {
     this.#names.delete(keyOf(addr16));

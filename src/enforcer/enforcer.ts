@@ -14,6 +14,7 @@ import { SystemError } from '../errors.ts';
 import type { LifecycleAction, NameLease, PolicyAction } from '../flow/event.ts';
 import { EventFeed } from '../flow/feed.ts';
 import { Protocol } from '../flow/protocol.ts';
+import type { Reason } from '../flow/reason.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { readInterfaceName } from '../libbpf/ifindex.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
@@ -23,6 +24,7 @@ import { destroyTcpSocket } from '../netlink/sock-diag.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { letsPass } from '../policy/rule.ts';
 import type { Scope } from '../scope.ts';
+import { SeenTargets } from '../suggest/seen-targets.ts';
 import { Asker } from './asker.ts';
 import { NameBook } from './book.ts';
 import { flushCaches } from './caches.ts';
@@ -41,6 +43,7 @@ import { RefusedFlows } from './refused-flows.ts';
 import { ResolverWatch } from './resolver-watch.ts';
 import { findResolvers, formatResolver, namesResolver } from './resolvers.ts';
 import type { Shaper } from './shaper.ts';
+import { readEphemeralFrom } from './suggesting.ts';
 import { takeDown } from './takedown.ts';
 import type { Trust } from './trust.ts';
 
@@ -48,6 +51,8 @@ const PRUNE_MS = 30_000;
 const LOSSES_MS = 5_000;
 /** Of the last events, for who comes later. */
 const KEPT_EVENTS = 10_000;
+/** Answers that say where a name leads to, whether they taught that or not. */
+const NAMING: readonly Reason[] = ['learned', 'observed', 'dns-inward'];
 /** Exact names resolved at start, at a time. */
 const RESOLVING = 16;
 
@@ -74,8 +79,12 @@ export class Enforcer {
   readonly inForce: InForce;
   /** What happens, from `begin` on. */
   readonly feed = new EventFeed(KEPT_EVENTS);
+  /** Where everybody sent something since the start, for `suggest`. */
+  readonly seen = new SeenTargets(readEphemeralFrom());
+  readonly startedMs = Date.now();
+  /** Which names lead where. */
+  readonly book = new NameBook();
   readonly #scope: Scope;
-  readonly #book = new NameBook();
   readonly #coverage: Coverage;
   readonly #policies: Policies;
   readonly #callers: Callers;
@@ -110,8 +119,14 @@ export class Enforcer {
       // Packets of subjects leave by interfaces that are not ours.
       process: (raw) => this.#callers.describe(raw),
       interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
-      namesOf: (addr16) => this.#book.namesOf(addr16),
+      namesOf: (addr16) => this.book.namesOf(addr16),
       leasesOf: (policyId, addr16) => this.#leasesOf(policyId, addr16),
+    });
+    this.feed.subscribe({
+      take: (event) => {
+        this.seen.take(event);
+        return true;
+      },
     });
     this.#asker = scope.use(new Asker());
     this.#fallback = new Fallback({
@@ -120,7 +135,7 @@ export class Enforcer {
       rules: () => this.#policies.current.rules,
       resolvers: (policyId) => inForce.trust.of(policyId),
       learned: (name, addresses) => {
-        for (const address of addresses) this.#book.enter(name, address);
+        for (const address of addresses) this.book.enter(name, address);
       },
     });
   }
@@ -231,16 +246,25 @@ export class Enforcer {
 
   #take(raw: RawEvent): void {
     if (raw.kind === 'dns') {
-      if ((raw.reason === 'learned' || raw.reason === 'observed') && raw.qname !== undefined) {
-        for (const address of raw.addresses) this.#book.enter(raw.qname, address, raw.ruleId);
+      if (NAMING.includes(raw.reason) && raw.qname !== undefined) {
+        for (const address of raw.addresses) this.book.enter(raw.qname, address, raw.ruleId);
       }
       if (raw.reason === 'dns-unparsed') void this.#fallback.take(raw);
       if (raw.verdict === 'deny') this.#endRefusedLookup(raw);
       // Observed names explain later events; our own questions would only echo what is told already.
-      if (raw.reason === 'observed' || this.#asker.isOwn(raw)) return;
+      if (this.#asker.isOwn(raw)) return;
+      if (raw.reason === 'observed') {
+        this.#noteLookup(raw);
+        return;
+      }
     }
     this.#refusedFlows.take(raw);
     this.feed.publish(this.#teller.tell(raw));
+  }
+
+  #noteLookup({ policyId, qname }: RawDnsEvent): void {
+    const subject = this.#policies.subjectName(policyId);
+    if (subject !== undefined && qname !== undefined) this.seen.look(subject, qname, Date.now());
   }
 
   /*
@@ -258,7 +282,7 @@ export class Enforcer {
     const ends = new Map(
       findLearned(this.inForce.context.state, key).map(({ ruleId, endsAt }) => [ruleId, endsAt * 1_000]),
     );
-    return this.#book.taughtBy(addr).flatMap(({ name, ruleId }) => {
+    return this.book.taughtBy(addr).flatMap(({ name, ruleId }) => {
       const endsAtMs = ends.get(ruleId) ?? 0;
       return endsAtMs > bootMs ? [{ name, endsMs: Date.now() + endsAtMs - bootMs }] : [];
     });
@@ -315,7 +339,7 @@ export class Enforcer {
     const now = Number(bootTimeNs() / 1_000_000_000n);
     const ended = listLearned(state).filter(({ leases }) => leases.every(({ endsAt }) => endsAt <= now));
     for (const [policyId, addresses] of groupByPolicy(ended)) prune(state, policyId, addresses);
-    for (const { address } of ended) this.#book.forget(address);
+    for (const { address } of ended) this.book.forget(address);
   }
 
   #countLosses(): void {

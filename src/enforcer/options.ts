@@ -17,6 +17,8 @@ export interface EnforceOptions {
   readonly wait: boolean;
   /** Start also when that cuts the session that starts it. */
   readonly force: boolean;
+  /** The network namespace that was entered, as -netns takes it. */
+  readonly netns?: string;
   /** Directory of the cgroup that was made for one command; `clean` ends what is in it. */
   readonly ownCgroup?: string;
 }

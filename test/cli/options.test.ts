@@ -43,6 +43,18 @@ describe('parseOptions finds the command', () => {
     ['-instance a clean', { command: 'clean', instance: 'a' }],
     ['doctor', { command: 'doctor', instance: 'default' }],
     ['doctor -netns=blue', { command: 'doctor', instance: 'default', netns: { kind: 'name', name: 'blue' } }],
+    ['suggest', { command: 'suggest', instance: 'default', format: 'flags', fold: false }],
+    [
+      'suggest -fold -format=l7egg -since=2026-01-31T08:30:00Z -subject=cgroup:unit:a',
+      {
+        command: 'suggest',
+        instance: 'default',
+        format: 'l7egg',
+        fold: true,
+        sinceMs: Date.UTC(2026, 0, 31, 8, 30),
+        subject: 'unit:a.service',
+      },
+    ],
     ['-help', { command: 'help' }],
     ['-h', { command: 'help' }],
     ['help', { command: 'help' }],

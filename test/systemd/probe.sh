@@ -36,6 +36,19 @@ echo "stop: $?"
 blocked "stopped"
 echo "left: $(ls /sys/fs/bpf/l7egg/default /run/l7egg 2>/dev/null | grep -c default)"
 
+# What was audited, as suggest prints it.
+echo "L7EGG_FLAGS=-iface=v0 -eface=v0 '-eface=*' -audit" >/etc/l7egg/flags
+systemctl start l7egg
+curl -s -m 2 http://198.51.100.8/
+{ printf L7EGG_FLAGS=; l7egg-cli suggest; } >/etc/l7egg/suggested && mv /etc/l7egg/suggested /etc/l7egg/flags
+sed 's/^/suggested flags: /' /etc/l7egg/flags
+systemctl restart l7egg
+attached "suggested"
+blocked "suggested, not seen"
+curl -s -m 2 http://198.51.100.8/
+echo "suggested, seen: curl $?"
+systemctl stop l7egg
+
 # Now a policy file for a unit that is not there yet.
 cat >/etc/l7egg/worker.yaml <<EOF
 apiVersion: l7egg/v1
