@@ -25,6 +25,8 @@ export interface RecordedRule {
   readonly policyId: number;
   readonly canonical: string;
   readonly source: string;
+  /** The policy of a file that it is of; absent: of the flags, and in records of earlier versions. */
+  readonly policy?: string;
   readonly share?: { readonly ringBase: number; readonly ringLength: number };
 }
 
@@ -35,6 +37,10 @@ export interface RecordedPolicy {
   readonly subject: string;
   readonly dns: 'open' | 'strict';
   readonly audit: boolean;
+  /** What it was made of: `flags`, and names of policies in files. Absent in records of earlier versions. */
+  readonly names?: readonly string[];
+  /** The files that these stand in; absent where there are none. */
+  readonly files?: readonly string[];
   /** Absent in records of earlier versions. */
   readonly allowPrivateAnswers?: boolean;
   /** Sentences on what else was set. */

@@ -50,7 +50,8 @@ export async function readPolicies(
     const documents = await readDocuments(file, text, problems, progress);
     if (documents.length === 0 && problems.errors.length === 0)
       problems.error({ file, line: 1, column: 1 }, 'is empty: a policy is legal');
-    for (const document of documents) parts.push(...readDocument(document, context));
+    for (const document of documents)
+      parts.push(...readDocument(document, context).map((part) => ({ ...part, file })));
   }
   const { errors, uncounted, warnings } = problems;
   if (errors.length > 0) {
