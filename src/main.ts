@@ -30,6 +30,8 @@ async function run(options: Options): Promise<number> {
       return process.exit(await (await import('./cli/run.ts')).runCommand(options));
     case 'status':
       return (await import('./cli/status.ts')).runStatus(options);
+    case 'observe':
+      return (await import('./cli/observe.ts')).runObserve(options);
     case 'reload':
       return (await import('./cli/reload.ts')).runReload(options);
     case 'check':

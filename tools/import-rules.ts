@@ -24,7 +24,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['policy', LEAVES],
   ['formats', [...LEAVES, 'policy', 'flow/escape']],
   ['dns', [...LEAVES, 'policy/prefix']],
-  ['flow', [...LEAVES, 'policy/prefix']],
+  ['flow', [...LEAVES, 'policy/name', 'policy/port', 'policy/prefix']],
   ['libbpf', LEAVES],
   ['netlink', [...LEAVES, 'libbpf']],
   ['containers', [...LEAVES, 'policy', 'libbpf', 'netlink']],

@@ -12,6 +12,10 @@ export const COMMANDS = {
     meaning: 'only this process tree; exit code passed through',
   },
   status: { usage: 'status [-json]', meaning: 'what is in force; exit 0 enforcing, 3 not' },
+  observe: {
+    usage: 'observe [-f] [-n=N] [-o=FORMAT] [filters]',
+    meaning: 'what passes and what is refused, of the past or live',
+  },
   check: {
     usage: 'check [HOST[:PORT[/PROTO]]] [-policy=F]',
     meaning: 'would it pass: exit 0 yes, 1 no; or: is the file valid',
@@ -35,6 +39,7 @@ export const COMMAND_NAMES: readonly Command[] = [
   'enforce',
   'run',
   'status',
+  'observe',
   'check',
   'explain',
   'presets',

@@ -8,13 +8,14 @@ import { startEnforcer } from '../enforcer/start.ts';
 import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { renderJson } from '../flow/render-json.ts';
-import { type Painter, PLAIN, renderText } from '../flow/render-text.ts';
+import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
 import type { EnforceOptions } from './options.ts';
 import { showProgress } from './progress.ts';
+import { terminalColours } from './terminal-colours.ts';
 
 /** Events that wait for a slow reader of stdout. */
 const MAX_UNREAD_BYTES = 1 << 20;
@@ -49,6 +50,8 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const render = log === 'json' ? renderJson : (event: Event) => renderText(event, { colour });
   using reloader = new Reloader(enforcer, reader, loaded, remark);
   const tell = (event: Event) => {
+    // For people these are sentences on stderr.
+    if (log === 'text' && (event.kind === 'lifecycle' || event.kind === 'policy')) return true;
     // A reader that does not keep up loses events, and is told how many; it does not cost us memory.
     if (process.stdout.writableLength > MAX_UNREAD_BYTES) return false;
     process.stdout.write(`${render(event)}\n`);
@@ -59,7 +62,9 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
-    remark(readyLine(enforcer));
+    const ready = readyLine(enforcer);
+    remark(ready);
+    enforcer.tell('enforcing', ready);
     notifySystemd('READY=1');
     // Whoever asked during the start may have changed a file that was read already.
     if (hangUps() > 0) void reloader.reload();
@@ -154,9 +159,4 @@ function end(enforcer: Enforcer, ending: Ending, remark: (text: string) => void)
     enforcer.leave();
     remark('ended: programs and rules stay in force; the next start takes them over');
   }
-}
-
-async function terminalColours(): Promise<Painter> {
-  const { default: chalk } = await import('chalk');
-  return { allow: chalk.green, deny: chalk.red, wouldDeny: chalk.yellow, dim: chalk.dim, strong: chalk.bold };
 }

@@ -19,6 +19,10 @@ export const LOG_FORMATS = ['text', 'json'] as const;
 const MODES = ['tc', 'cgroup'] as const;
 /** Those that read policy files. */
 const READERS: readonly Command[] = ['enforce', 'run', 'check', 'explain'];
+/** Those that tell of events, and take filters for them. */
+const OBSERVERS: readonly Command[] = ['observe'];
+/** Legal values of -o. */
+export const EVENT_FORMATS = ['compact', 'dict', 'table', 'json'] as const;
 /** Those that put rules of flags in force. */
 const RULERS: readonly Command[] = ['enforce', 'run'];
 
@@ -101,7 +105,28 @@ export const FLAGS: readonly FlagSpec[] = [
     'check',
     'explain',
   ]),
-  flag('json', 'boolean', '', 'print JSON', ['status']),
+  { ...flag('f', 'boolean', '', 'go on with what comes', ['observe']), alias: 'follow' },
+  { ...flag('n', 'value', 'N', 'the last N events of the past only', ['observe']), alias: 'last' },
+  {
+    ...flag('o', 'choice', EVENT_FORMATS.join('|'), 'form of events; default: compact', ['observe']),
+    alias: 'output',
+    choices: EVENT_FORMATS,
+  },
+  flag('verdict', 'list', 'VERDICT', 'events with this verdict: allow, deny, would_deny', OBSERVERS),
+  flag('name', 'list', 'PATTERN', 'events that concern a name, or one of a pattern', OBSERVERS),
+  flag('to', 'list', 'PREFIX', 'events of packets to a network or address', OBSERVERS),
+  flag('port', 'list', 'PORT', 'events of packets to a port: 443, 443/tcp, 8000-8100/udp, icmp:8', OBSERVERS),
+  flag('proto', 'list', 'PROTO', 'events of a protocol: tcp, udp, icmp, icmpv6, sctp, proto-47', OBSERVERS),
+  flag('process', 'list', 'WHO', 'events of a process: its command, path or id', OBSERVERS),
+  flag('rule', 'list', 'RULE', 'events that a rule decided', OBSERVERS),
+  flag(
+    'since',
+    'value',
+    'TIME',
+    'events of the last 90s, 10m, 2h, 1d, or since 2026-01-31T08:30:00Z',
+    OBSERVERS,
+  ),
+  flag('json', 'boolean', '', 'print JSON, of events one a line', ['status', 'observe']),
   flag('version', 'boolean', '', 'print the version', COMMAND_NAMES),
   { ...flag('help', 'boolean', '', 'print this help', COMMAND_NAMES), alias: 'h' },
 ];

@@ -9,6 +9,7 @@ import { COMMANDS, type Command, maxWords, parseCommand } from './commands.ts';
 import { checkFlags, DEFAULT_INSTANCE, LOG_FORMATS } from './flags.ts';
 import { parseInstance, parseInterfaces, parseNetns } from './host-flags.ts';
 import type { Normalised } from './normalise.ts';
+import { type ObserveOptions, parseObserve } from './observe-flags.ts';
 import { parsePolicySource } from './policy-flags.ts';
 import { type PresetsOptions, parsePresets } from './presets.ts';
 
@@ -55,6 +56,7 @@ export type Options =
   | EnforceOptions
   | RunOptions
   | { readonly command: 'status'; readonly instance: string; readonly json: boolean }
+  | ObserveOptions
   | CheckOptions
   | { readonly command: 'stop' | 'clean'; readonly instance: string }
   | { readonly command: 'reload'; readonly instance: string }
@@ -90,6 +92,8 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
       return parseRun(values.has('instance') ? instance : `run-${process.pid}`, values, rest);
     case 'status':
       return { command, instance, json: isOn('json') };
+    case 'observe':
+      return parseObserve(instance, values);
     case 'check':
     case 'explain':
       return parseCheck(command, instance, loose[0], values);

@@ -98,6 +98,7 @@ async function begin(options: RunOptions, cgroup: OwnCgroup): Promise<Running> {
     },
   });
   enforcer.begin();
+  enforcer.tell('enforcing', `enforcing on ${cgroup.path}`);
   return { enforcer, blocked };
 }
 

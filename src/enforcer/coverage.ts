@@ -15,18 +15,25 @@ export interface CoverageStart {
   readonly isEveryWay: boolean;
 }
 
+/** What coverage tells of. */
+export interface CoverageListener {
+  /** Other interfaces are attached than before. */
+  changed(): void;
+  /** An interface was attached, or is attached no more. */
+  told(action: 'attached' | 'detached', name: string, message: string): void;
+}
+
 /** Which interfaces are served, as they come, go and change their names. */
 export class Coverage {
   readonly #start: CoverageStart;
-  readonly #onChange: () => void;
+  readonly #listener: CoverageListener;
   readonly #attached = new Map<string, Present>();
   readonly #names = new Map<number, string>();
   #plan: Served[];
 
-  /** `onChange` is called after other interfaces are attached than before. */
-  constructor(start: CoverageStart, onChange: () => void) {
+  constructor(start: CoverageStart, listener: CoverageListener) {
     this.#start = start;
-    this.#onChange = onChange;
+    this.#listener = listener;
     this.#plan = [...start.plan];
     for (const each of start.present) this.#note(each);
   }
@@ -85,7 +92,7 @@ export class Coverage {
       setEnforced(context.state, enforcedBy([...this.attached, each]));
       attachNow(context, each);
       this.#note(each);
-      listener.remark(`interface "${each.name}" is there: attached`);
+      this.#tell('attached', each.name, `interface "${each.name}" is there: attached`);
     } catch (thrown) {
       // It may be gone again already.
       if (!(thrown instanceof SystemError)) throw thrown;
@@ -114,12 +121,18 @@ export class Coverage {
       return;
     }
     dropHooks(context, before.ifindex);
-    listener.remark(`interface "${served.name}" is gone: it will be served again when it returns`);
+    const message = `interface "${served.name}" is gone: it will be served again when it returns`;
+    this.#tell('detached', served.name, message);
+  }
+
+  #tell(action: 'attached' | 'detached', name: string, message: string): void {
+    this.#start.listener.remark(message);
+    this.#listener.told(action, name, message);
   }
 
   #changed(): void {
     setEnforced(this.#start.context.state, enforcedBy(this.attached));
-    this.#onChange();
+    this.#listener.changed();
   }
 }
 

@@ -10,7 +10,7 @@ import { listUntold } from '../datapath/untold.ts';
 import { RecordType } from '../dns/record-type.ts';
 import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError } from '../errors.ts';
-import type { NameLease } from '../flow/event.ts';
+import type { LifecycleAction, NameLease, PolicyAction } from '../flow/event.ts';
 import { EventFeed } from '../flow/feed.ts';
 import { Protocol } from '../flow/protocol.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
@@ -25,6 +25,7 @@ import type { Scope } from '../scope.ts';
 import { Asker } from './asker.ts';
 import { NameBook } from './book.ts';
 import { flushCaches } from './caches.ts';
+import { takeRequests } from './control.ts';
 import { Coverage, type CoverageStart } from './coverage.ts';
 import { EventTeller } from './events.ts';
 import { Fallback } from './fallback.ts';
@@ -32,7 +33,7 @@ import { recordInterfaces } from './interfaces.ts';
 import type { EnforceOptions } from './options.ts';
 import { findPitfalls } from './pitfalls.ts';
 import { Policies } from './policies.ts';
-import type { PoliciesInForce } from './policies-in-force.ts';
+import { describeInForce, type PoliciesInForce } from './policies-in-force.ts';
 import { RefusedFlows } from './refused-flows.ts';
 import { ResolverWatch } from './resolver-watch.ts';
 import { findResolvers, formatResolver, namesResolver } from './resolvers.ts';
@@ -86,9 +87,12 @@ export class Enforcer {
   constructor(inForce: InForce, scope: Scope) {
     this.inForce = inForce;
     this.#scope = scope;
-    this.#coverage = new Coverage(inForce, () => {
-      this.#policies.shape();
-      this.#record();
+    this.#coverage = new Coverage(inForce, {
+      changed: () => {
+        this.#policies.shape();
+        this.#record();
+      },
+      told: (action, name, message) => this.tell(action, message, name),
     });
     this.#policies = scope.use(
       new Policies({ ...inForce, controlled: () => this.#coverage.attached }, inForce.policies),
@@ -117,7 +121,11 @@ export class Enforcer {
   /** Begins to read events and to follow the host. Who wants all events has subscribed to `feed` before. */
   begin(): void {
     const { state } = this.inForce.context;
+    const { instance } = this.inForce.options;
+    this.#scope.use(takeRequests(instance, this, (text) => this.inForce.listener.remark(text)));
     this.#lostBefore = readCounter(state, 'ring_full');
+    if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
+    this.tellPolicy('in-force', describeInForce(this.#policies.current));
     this.#ring = this.#scope.use(openRing(state.map('events'), (bytes) => this.#take(decodeEvent(bytes))));
     this.#every(PRUNE_MS, () => this.#prune());
     this.#every(LOSSES_MS, () => this.#countLosses());
@@ -182,8 +190,19 @@ export class Enforcer {
       this.#take(raw);
   }
 
+  /** Tells something that happened to the enforcer. */
+  tell(action: LifecycleAction, message: string, iface?: string): void {
+    this.feed.publish(this.#teller.tellLifecycle(action, message, iface));
+  }
+
+  /** Tells something that happened to the policies. */
+  tellPolicy(action: PolicyAction, message: string, lines: readonly string[] = []): void {
+    this.feed.publish(this.#teller.tellPolicy(action, message, lines));
+  }
+
   /** Opens: takes the verdict out first, then everything of this instance. */
   stop(): void {
+    this.tell('stopping', 'nothing is enforced any more');
     this.#policies.close(); // it would attach to containers that start now
     takeDown(this.inForce.options.instance);
     this.#policies.release();
@@ -193,6 +212,7 @@ export class Enforcer {
 
   /** Ends the process's part only: programs and maps stay in force. */
   leave(): void {
+    this.tell('left-in-force', 'the process ends, programs and rules stay in force');
     this.#scope.close();
   }
 
@@ -243,7 +263,9 @@ export class Enforcer {
     trust.follow(resolvers, isAsked);
     this.#policies.applyTrust();
     if (now === before) return;
-    listener.remark(`trusted resolvers changed from ${before || 'none'} to ${now}`);
+    const message = `trusted resolvers changed from ${before || 'none'} to ${now}`;
+    listener.remark(message);
+    this.tell('resolvers-changed', message);
     if (resolvers.some(isLoopback)) this.#learnOnLoopback();
     this.#record();
   }
@@ -285,8 +307,11 @@ export class Enforcer {
 
   #countLosses(): void {
     const lost = readCounter(this.inForce.context.state, 'ring_full');
-    if (lost > this.#lostBefore) this.#teller.addLost(lost - this.#lostBefore);
+    if (lost === this.#lostBefore) return;
+    const more = lost - this.#lostBefore;
     this.#lostBefore = lost;
+    this.#teller.addLost(more);
+    this.tell('events-lost', `${more} events were lost: more happened than could be read`);
   }
 
   /* A program that cached the address before we started would never ask: ask for it. */

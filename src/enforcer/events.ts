@@ -3,7 +3,6 @@ import { recordTypeWord } from '../dns/record-type.ts';
 import { formatAddress } from '../flow/address.ts';
 import type {
   DnsEvent,
-  Event,
   FlowEvent,
   Judged,
   LifecycleAction,

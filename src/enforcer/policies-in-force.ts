@@ -14,6 +14,12 @@ export interface PoliciesInForce {
   readonly shares: Shares;
 }
 
+/** What is in force, in a sentence. */
+export function describeInForce({ subjects, rules }: PoliciesInForce): string {
+  const whom = subjects.map(({ subject, names }) => `${subjectText(subject)} (${names.join(', ')})`);
+  return `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'} for ${whom.join(', ')}`;
+}
+
 /** The part of an instance's record that is about policies. */
 export function recordPolicies(
   policies: PoliciesInForce,

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UsageError } from '../errors.ts';
+import type { PolicyAction } from '../flow/event.ts';
 import { diffPolicies } from '../policy/diff.ts';
 import { subjectText } from '../policy/subject.ts';
 import type { Enforcer } from './enforcer.ts';
@@ -9,6 +10,8 @@ import { nowUs } from './request-reload.ts';
 
 /** Lines of what changed that are written; the rest is counted. */
 const MAX_LINES = 1_000;
+
+type Told = Exclude<PolicyAction, 'in-force'>;
 
 /** Reads the policy again, when asked to and when a file of it changes, and puts it in force if it is another. */
 export class Reloader implements Disposable {
@@ -76,15 +79,15 @@ export class Reloader implements Disposable {
       if (lines.length > 0) await this.#enforcer.swap(loaded.policies);
       this.#loaded = loaded;
       this.#lastError = '';
-      if (lines.length > 0) this.#tell(begunUs, true, [...remarks, ...lines], 'reloaded');
-      else if (isAsked) this.#tell(begunUs, true, remarks, 'reloaded: the policy is the same');
+      if (lines.length > 0) this.#tell(begunUs, 'reloaded', [...remarks, ...lines], 'reloaded');
+      else if (isAsked) this.#tell(begunUs, 'unchanged', remarks, 'reloaded: the policy is the same');
     } catch (thrown) {
       if (this.#closing.signal.aborted) return;
       const text = thrown instanceof Error ? thrown.message : String(thrown);
       // A file that is looked at again and again is complained of once.
       if (!isAsked && text === this.#lastError) return;
       this.#lastError = text;
-      this.#tell(begunUs, false, text.split('\n'), 'NOT reloaded, what was in force stays');
+      this.#tell(begunUs, 'reload-failed', text.split('\n'), 'NOT reloaded, what was in force stays');
     }
   }
 
@@ -110,11 +113,13 @@ export class Reloader implements Disposable {
     return isSame ? [] : ['the interfaces that files name are others now: they change with the next start'];
   }
 
-  #tell(begunUs: number, ok: boolean, lines: readonly string[], headline: string): void {
+  #tell(begunUs: number, action: Told, lines: readonly string[], headline: string): void {
     const more = lines.length - MAX_LINES;
     const shown = more > 0 ? [...lines.slice(0, MAX_LINES), `… and ${more} lines more`] : lines;
     this.#remark([headline, ...shown.map((line) => `  ${line}`)].join('\n'));
+    this.#enforcer.tellPolicy(action, headline, shown);
     const { run } = this.#enforcer.inForce.context;
+    const ok = action !== 'reload-failed';
     try {
       run.writeReload({ begunUs, pid: process.pid, ok, lines: [headline, ...shown] });
     } catch (thrown) {

@@ -19,3 +19,12 @@ const words = new Map<number, string>([
 export function protocolWord(l4Proto: number): string {
   return words.get(l4Proto) ?? `proto-${l4Proto}`;
 }
+
+const numbers = new Map([...words].map(([number, word]): [string, number] => [word, number]));
+
+/** The number of a protocol's word, as `protocolWord` writes it; undefined for another text. */
+export function protocolNumber(word: string): number | undefined {
+  const [, digits] = /^proto-(\d{1,3})$/u.exec(word) ?? [];
+  const number = digits === undefined ? numbers.get(word) : Number(digits);
+  return number !== undefined && number <= 255 ? number : undefined;
+}

@@ -47,9 +47,9 @@ function columns(event: Event, colour: Painter): string[] {
       return [
         formatVerdict(event.verdict, colour),
         colour.dim(formatProcess(event.process)),
-        colour.strong(formatSome(event.names, ',')),
+        colour.strong(formatNames(event.names)),
         formatTarget(event.packet),
-        colour.dim(formatCause(event, trafficWords(event))),
+        colour.dim(formatCauseOf(event)),
       ];
     case 'dns':
       return [
@@ -57,7 +57,7 @@ function columns(event: Event, colour: Painter): string[] {
         colour.dim(formatProcess(event.process)),
         colour.strong(escapeControl(event.qname ?? '-')),
         formatTarget(event.packet),
-        colour.dim(formatCause(event, lookupWords(event))),
+        colour.dim(formatCauseOf(event)),
       ];
     case 'policy':
       return [[event.action, event.message, ...event.lines].map(escapeControl).join(' | ')];
@@ -69,7 +69,11 @@ function columns(event: Event, colour: Painter): string[] {
 }
 
 function formatVerdict(verdict: Verdict, colour: Painter): string {
-  const text = verdict.padEnd(VERDICT_COLUMNS);
+  return paintVerdict(verdict, verdict.padEnd(VERDICT_COLUMNS), colour);
+}
+
+/** `text` in the colour of a verdict. */
+export function paintVerdict(verdict: Verdict, text: string, colour: Painter): string {
   switch (verdict) {
     case 'allow':
       return colour.allow(text);
@@ -82,16 +86,28 @@ function formatVerdict(verdict: Verdict, colour: Painter): string {
   }
 }
 
-function formatProcess(process: Process | undefined): string {
+/** `curl[1234]`, or `-`. */
+export function formatProcess(process: Process | undefined): string {
   return process ? `${escapeControl(process.comm)}[${process.pid}]` : '-';
 }
 
-function formatTarget(packet: Packet): string {
+/** `198.51.100.7:443/tcp`, `[2001:db8::1]:53/udp`, `198.51.100.7/icmp type 8`, `ethertype 0x8847`. */
+export function formatTarget(packet: Packet): string {
   if (packet.family === 'unread') return `ethertype 0x${packet.etherType.toString(16).padStart(4, '0')}`;
   const { dst, dport, proto, icmpType } = packet;
   if (icmpType !== undefined) return `${dst}/${proto} type ${icmpType}`;
   if (dport === undefined) return `${dst}/${proto}`;
   return `${packet.family === 'ipv6' ? `[${dst}]` : dst}:${dport}/${proto}`;
+}
+
+/** Names, the first few of them; `-` where there is none. */
+export function formatNames(names: readonly string[]): string {
+  return formatSome(names, ',');
+}
+
+/** Why, and what goes with it. */
+export function formatCauseOf(event: FlowEvent | DnsEvent): string {
+  return formatCause(event, event.kind === 'flow' ? trafficWords(event) : lookupWords(event));
 }
 
 /** Rule or reason: where a rule allows, the rule says it all. */
@@ -128,7 +144,8 @@ function formatSome(texts: readonly string[], separator: string): string {
   return shown || '-';
 }
 
-function formatTime(timeMs: number): string {
+/** Time of day in the local zone, with milliseconds. */
+export function formatTime(timeMs: number): string {
   const time = new Date(timeMs);
   const two = (number: number) => String(number).padStart(2, '0');
   const milliseconds = String(time.getMilliseconds()).padStart(3, '0');

@@ -1,0 +1,23 @@
+import { ControlServer, type Handler } from '../control/server.ts';
+import type { EventFeed } from '../flow/feed.ts';
+import { controlPath } from './control-path.ts';
+import { observe } from './observing.ts';
+
+/** What requests are answered from. */
+export interface Controlled {
+  readonly feed: EventFeed;
+}
+
+/** Begins to take the requests of an instance: of `observe`, of `status`, of whatever asks the running process. */
+export function takeRequests(
+  instance: string,
+  { feed }: Controlled,
+  remark: (text: string) => void,
+): ControlServer {
+  const handlers = new Map<string, Handler>([
+    ['observe', (request, answer) => observe(feed, request, answer)],
+  ]);
+  return new ControlServer(controlPath(instance), handlers, (error) =>
+    remark(`requests are not answered: ${error.message}`),
+  );
+}

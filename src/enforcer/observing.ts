@@ -1,0 +1,60 @@
+import type { Answer } from '../control/server.ts';
+import type { Event } from '../flow/event.ts';
+import { EventQueue } from '../flow/event-queue.ts';
+import type { EventFeed } from '../flow/feed.ts';
+import { FILTERS, type FilterTexts, NO_FILTER, parseFilter } from '../flow/filter.ts';
+import { renderJson } from '../flow/render-json.ts';
+
+/** What is asked of `observe`: the last of the past events that the filter wants, and those to come. */
+export interface ObserveRequest {
+  readonly command: 'observe';
+  readonly follow: boolean;
+  /** How many of the past; absent = all that are kept. */
+  readonly last?: number;
+  readonly filter: FilterTexts;
+}
+
+/* Many readers of one event: it is written once. */
+const lines = new WeakMap<Event, string>();
+
+/** Answers with events as lines of JSON, past ones first. Throws UsageError, SyntaxError for a bad request. */
+export function observe(feed: EventFeed, request: ReadonlyMap<string, unknown>, answer: Answer): void {
+  const { follow, last, filter } = parseRequest(request);
+  const wants = parseFilter(filter, Date.now());
+  const wanted = feed.past(wants);
+  const past = last === undefined ? wanted : wanted.slice(wanted.length - Math.min(last, wanted.length));
+  const queue = new EventQueue(answer, lineOf, setImmediate, past);
+  answer.send('');
+  if (!follow) {
+    queue.onceEmpty(() => answer.end());
+    return;
+  }
+  const subscription = feed.subscribe(queue, wants);
+  answer.onceClosed(() => subscription[Symbol.dispose]());
+}
+
+function lineOf(event: Event): string {
+  const known = lines.get(event);
+  if (known !== undefined) return known;
+  const line = renderJson(event);
+  lines.set(event, line);
+  return line;
+}
+
+function parseRequest(request: ReadonlyMap<string, unknown>): Omit<ObserveRequest, 'command'> {
+  const follow = request.get('follow') === true;
+  const last = request.get('last');
+  const isCount = typeof last === 'number' && Number.isSafeInteger(last) && last >= 0;
+  if (last !== undefined && !isCount) throw new SyntaxError(`"last" is ${JSON.stringify(last)}, not a count`);
+  return { follow, ...(isCount && { last }), filter: parseFilterTexts(request.get('filter')) };
+}
+
+function parseFilterTexts(value: unknown): FilterTexts {
+  const given = new Map<string, unknown>(Object.entries(value ?? {}));
+  const listOf = (name: string): readonly string[] => {
+    const texts = given.get(name) ?? [];
+    if (Array.isArray(texts) && texts.every((text) => typeof text === 'string')) return texts;
+    throw new SyntaxError(`"${name}" of a filter is ${JSON.stringify(texts)}, not a list of texts`);
+  };
+  return Object.assign({}, NO_FILTER, ...FILTERS.map((name) => ({ [name]: listOf(name) })));
+}
