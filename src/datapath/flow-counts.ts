@@ -54,7 +54,8 @@ function countLive(maps: MapSource, names: readonly StateMapName[], isLive: IsLi
     const isDone = map.visit((keys, keyAt, values, valueAt) => {
       const l4Proto = keys.getUint8(keyAt + PROTO_AT);
       entries += 1;
-      if (isLive(l4Proto === Protocol.tcp, values, valueAt, now)) counts[l4Proto] = (counts[l4Proto] ?? 0) + 1;
+      if (isLive(l4Proto === Protocol.tcp, values, valueAt, now))
+        counts[l4Proto] = (counts[l4Proto] ?? 0) + 1;
     }, COUNT_LIMIT_MS);
     isWhole &&= isDone;
   }

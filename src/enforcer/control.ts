@@ -1,21 +1,26 @@
 import { ControlServer, type Handler } from '../control/server.ts';
 import type { EventFeed } from '../flow/feed.ts';
+import type { NameBook } from './book.ts';
 import { controlPath } from './control-path.ts';
 import { observe } from './observing.ts';
+import { tellNames, tellOfFeed } from './telling.ts';
 
 /** What requests are answered from. */
 export interface Controlled {
   readonly feed: EventFeed;
+  readonly book: NameBook;
 }
 
 /** Begins to take the requests of an instance: of `observe`, of `status`, of whatever asks the running process. */
 export function takeRequests(
   instance: string,
-  { feed }: Controlled,
+  { feed, book }: Controlled,
   remark: (text: string) => void,
 ): ControlServer {
   const handlers = new Map<string, Handler>([
     ['observe', (request, answer) => observe(feed, request, answer)],
+    ['told', (_request, answer) => tellOfFeed(feed, answer)],
+    ['names', (_request, answer) => tellNames(book, answer)],
   ]);
   return new ControlServer(controlPath(instance), handlers, (error) =>
     remark(`requests are not answered: ${error.message}`),

@@ -2,7 +2,7 @@ import type { SubjectRule } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import { decodeEvent, type RawDnsEvent, type RawEvent } from '../datapath/event.ts';
 import { setOwnAddresses } from '../datapath/host-facts.ts';
-import { findLearned, listLearned } from '../datapath/learned.ts';
+import { findLearned, type Learned, listLearned } from '../datapath/learned.ts';
 import { readCounter } from '../datapath/state.ts';
 import { encodeStruct } from '../datapath/struct.ts';
 import { prune } from '../datapath/teacher.ts';
@@ -23,7 +23,8 @@ import type { SubjectPolicy } from '../policy/policy.ts';
 import { letsPass } from '../policy/rule.ts';
 import type { Scope } from '../scope.ts';
 import { Asker } from './asker.ts';
-import { NameBook } from './book.ts';
+import { addressKey, NameBook } from './book.ts';
+import { BookFile } from './book-file.ts';
 import { flushCaches } from './caches.ts';
 import { takeRequests } from './control.ts';
 import { Coverage, type CoverageStart } from './coverage.ts';
@@ -73,6 +74,7 @@ export class Enforcer {
   readonly feed = new EventFeed(KEPT_EVENTS);
   readonly #scope: Scope;
   readonly #book = new NameBook();
+  readonly #bookFile: BookFile;
   readonly #coverage: Coverage;
   readonly #policies: Policies;
   readonly #teller: EventTeller;
@@ -87,6 +89,9 @@ export class Enforcer {
   constructor(inForce: InForce, scope: Scope) {
     this.inForce = inForce;
     this.#scope = scope;
+    this.#bookFile = scope.use(
+      new BookFile(inForce.context.run.namesPath, this.#book, (text) => inForce.listener.remark(text)),
+    );
     this.#coverage = new Coverage(inForce, {
       changed: () => {
         this.#policies.shape();
@@ -112,8 +117,8 @@ export class Enforcer {
       asker: this.#asker,
       rules: () => this.#policies.current.rules,
       resolvers: (policyId) => inForce.trust.of(policyId),
-      learned: (name, addresses) => {
-        for (const address of addresses) this.#book.enter(name, address);
+      learned: (name, addresses, ruleIds) => {
+        for (const address of addresses) this.#enter(name, address, ruleIds);
       },
     });
   }
@@ -122,7 +127,9 @@ export class Enforcer {
   begin(): void {
     const { state } = this.inForce.context;
     const { instance } = this.inForce.options;
-    this.#scope.use(takeRequests(instance, this, (text) => this.inForce.listener.remark(text)));
+    if (this.inForce.adopts) this.#bookFile.restore(() => liveAddresses(listLearned(state)));
+    const controlled = { feed: this.feed, book: this.#book };
+    this.#scope.use(takeRequests(instance, controlled, (text) => this.inForce.listener.remark(text)));
     this.#lostBefore = readCounter(state, 'ring_full');
     if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
     this.tellPolicy('in-force', describeInForce(this.#policies.current));
@@ -203,6 +210,7 @@ export class Enforcer {
   /** Opens: takes the verdict out first, then everything of this instance. */
   stop(): void {
     this.tell('stopping', 'nothing is enforced any more');
+    this.#bookFile.close();
     this.#policies.close(); // it would attach to containers that start now
     takeDown(this.inForce.options.instance);
     this.#policies.release();
@@ -213,13 +221,14 @@ export class Enforcer {
   /** Ends the process's part only: programs and maps stay in force. */
   leave(): void {
     this.tell('left-in-force', 'the process ends, programs and rules stay in force');
+    this.#bookFile.saveNow();
     this.#scope.close();
   }
 
   #take(raw: RawEvent): void {
     if (raw.kind === 'dns') {
       if ((raw.reason === 'learned' || raw.reason === 'observed') && raw.qname !== undefined) {
-        for (const address of raw.addresses) this.#book.enter(raw.qname, address, raw.ruleId);
+        for (const address of raw.addresses) this.#enter(raw.qname, address, [raw.ruleId]);
       }
       if (raw.reason === 'dns-unparsed') void this.#fallback.take(raw);
       if (raw.verdict === 'deny') this.#endRefusedLookup(raw);
@@ -228,6 +237,11 @@ export class Enforcer {
     }
     this.#refusedFlows.take(raw);
     this.feed.publish(this.#teller.tell(raw));
+  }
+
+  #enter(name: string, address: Uint8Array, ruleIds: readonly number[]): void {
+    for (const ruleId of ruleIds) this.#book.enter(name, address, ruleId);
+    this.#bookFile.touch();
   }
 
   /*
@@ -300,9 +314,12 @@ export class Enforcer {
   #prune(): void {
     const { state } = this.inForce.context;
     const now = Number(bootTimeNs() / 1_000_000_000n);
-    const ended = listLearned(state).filter(({ leases }) => leases.every(({ endsAt }) => endsAt <= now));
+    const all = listLearned(state);
+    const ended = all.filter(({ leases }) => leases.every(({ endsAt }) => endsAt <= now));
     for (const [policyId, addresses] of groupByPolicy(ended)) prune(state, policyId, addresses);
-    for (const { address } of ended) this.#book.forget(address);
+    if (ended.length === 0) return;
+    const live = liveAddresses(all); // of another subject
+    for (const { address } of ended) if (!live.has(addressKey(address))) this.#book.forget(address);
   }
 
   #countLosses(): void {
@@ -342,6 +359,15 @@ export class Enforcer {
     const timer = setInterval(act, ms);
     this.#scope.defer(() => clearInterval(timer));
   }
+}
+
+function liveAddresses(learned: readonly Learned[]): Set<string> {
+  const now = Number(bootTimeNs() / 1_000_000_000n);
+  return new Set(
+    learned.flatMap(({ address, leases }) =>
+      leases.some(({ endsAt }) => endsAt > now) ? addressKey(address) : [],
+    ),
+  );
 }
 
 function groupByPolicy(

@@ -218,12 +218,19 @@ export class RunDir {
     rmSync(`${this.path}/next.json`, { force: true });
     rmSync(`${this.path}/reload.json`, { force: true });
     rmSync(`${this.path}/pid`, { force: true });
+    for (const end of ['', '.new', '.next']) rmSync(`${this.namesPath}${end}`, { force: true });
     for (const ifindex of this.clsactMade()) rmSync(`${this.path}/clsact.${ifindex}`, { force: true });
+  }
+
+  /** Where the process keeps the names of leased addresses for the next one. */
+  get namesPath(): string {
+    return `${this.path}/names`;
   }
 
   /** Removes the directory, and that of all instances when this was the last. Idempotent. */
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    // Retries: a file of ours may just be written by a thread.
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 3 });
     removeIfEmpty(dirname(this.path));
   }
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
+import type { ToldByProcess } from './explained.ts';
 import { nowUs } from './request-reload.ts';
 import type { RunDir } from './run-dir.ts';
-import type { ToldByProcess } from './status.ts';
 
 /** The process that holds an instance. What it tells of itself is absent when it did not answer. */
 export interface ProcessStatus extends Partial<ToldByProcess> {
@@ -47,8 +47,7 @@ export function readProcess(
 
 /* The rest of stat counts in batches for each thread: this is exact. */
 function residentOf(pid: number): number | undefined {
-  const [, kilobytes] =
-    /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
 }
 

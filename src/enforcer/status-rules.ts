@@ -4,6 +4,7 @@ import { placeOf } from '../datapath/struct.ts';
 import { formatAddress } from '../flow/address.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import type { Taught } from './book.ts';
+import type { NamesOf } from './explained.ts';
 import type { InstanceRecord } from './run-dir.ts';
 
 /** Counts of one rule since it was first in force. */
@@ -36,9 +37,6 @@ export interface LearnedStatus {
   readonly endsInSeconds: number;
   readonly leases: readonly LeaseStatus[];
 }
-
-/** Who knows which names taught an address of 16 bytes. */
-export type NamesOf = (addr16: Uint8Array) => readonly Taught[];
 
 const COUNTS = ['allowed', 'refused', 'learned', 'evicted'] as const;
 const READ_LIMIT_MS = 5_000;
@@ -78,7 +76,7 @@ export function readLearned(
       address: formatAddress(address),
       subject: subjects.get(policyId) ?? `#${policyId}`,
       rules: live.map(({ ruleId }) => rules.get(ruleId) ?? `#${ruleId}`),
-      names: taught.map(({ name }) => name),
+      names: [...new Set(taught.map(({ name }) => name))],
       endsInSeconds: Math.max(...live.map(({ endsAt }) => endsAt)) - now,
       leases: live.map((lease) => describeLease(lease, rules, taught, now)),
     };

@@ -5,29 +5,12 @@ import { activeEpoch } from '../datapath/policy-slot.ts';
 import { listMapSizes, listProgramSizes, type MapSize, type ProgramSize } from '../datapath/sizes.ts';
 import { openPinnedMaps, readCounters } from '../datapath/state.ts';
 import { requirePins } from './bpffs.ts';
+import type { Explained, NamesFrom, ToldByProcess } from './explained.ts';
 import { processHooksInForce } from './process-hooks.ts';
 import { RunDir } from './run-dir.ts';
 import { type InterfaceStatus, readHooks, type SubjectStatus } from './status-hooks.ts';
 import { type ProcessStatus, type ReloadStatus, readProcess, readReload } from './status-process.ts';
-import { type LearnedStatus, type NamesOf, type RuleStatus, readLearned, readRules } from './status-rules.ts';
-
-/** Where names of learned addresses were had from: the process, the file that it left, or nowhere. */
-export type NamesFrom = 'process' | 'file' | 'nowhere';
-
-/** What user space knows beside the kernel. */
-export interface Explained {
-  readonly namesFrom: NamesFrom;
-  readonly namesOf: NamesOf;
-  /** What the process tells of itself, when it answered. */
-  readonly told?: ToldByProcess;
-}
-
-/** What only the process knows. `lostByReaders`: events that readers of its feed were too slow for. */
-export interface ToldByProcess {
-  readonly events: number;
-  readonly readers: number;
-  readonly lostByReaders: number;
-}
+import { type LearnedStatus, type RuleStatus, readLearned, readRules } from './status-rules.ts';
 
 /** What was not done for want of room, or was not told. */
 export interface Losses {

@@ -248,7 +248,10 @@ export class BpfMap implements Disposable {
    * Calls `look` with where each entry begins in keys and values, which are valid during the call only. False when that
    * was not done after `limitMs`: then it has seen some of them. Throws SystemError.
    */
-  visit(look: (keys: DataView, keyAt: number, values: DataView, valueAt: number) => void, limitMs: number): boolean {
+  visit(
+    look: (keys: DataView, keyAt: number, values: DataView, valueAt: number) => void,
+    limitMs: number,
+  ): boolean {
     const { keyBytes } = this.info;
     const valueBytes = this.#lookupBytes;
     const until = performance.now() + limitMs;
