@@ -23,24 +23,53 @@ export function renderLosses({ losses }: Status): string[] {
   return some.length === 0 ? ['losses           none'] : ['losses', ...alignColumns(some, [1])];
 }
 
-/** The rules, those that are hit most first. */
+/** The rules, those that are hit most first; rules of one name in a policy are one line. */
 export function renderRules({ rules, subjects }: Status): string[] {
-  const hits = ({ allowed, refused, learned }: Status['rules'][number]) => allowed + refused + learned;
-  const sorted = [...rules].sort((a, b) => hits(b) - hits(a));
+  const sorted = sumByName(rules).sort((a, b) => hitsOf(b) - hitsOf(a));
   const hasEvicted = rules.some(({ evicted }) => evicted > 0);
-  const rows = sorted.slice(0, MAX_RULES).map((rule) => [
+  const rows = sorted.slice(0, MAX_RULES).map(({ rule, count, allowed, refused, learned, evicted }) => [
     // Subjects may have rules of the same name.
     escapeControl(subjects.length > 1 ? `${rule.rule} (${rule.subject})` : rule.rule),
-    `${rule.allowed}`,
-    `${rule.refused}`,
-    `${rule.learned}`,
-    ...(hasEvicted ? [`${rule.evicted}`] : []),
-    escapeControl(rule.policy),
+    `${allowed}`,
+    `${refused}`,
+    `${learned}`,
+    ...(hasEvicted ? [`${evicted}`] : []),
+    `${escapeControl(rule.policy)}${count > 1 ? `, ${count} of this name` : ''}`,
   ]);
   const head = ['', 'allowed', 'refused', 'learned', ...(hasEvicted ? ['evicted'] : []), 'policy'];
   const [title = '', ...lines] = alignColumns([head, ...rows], [1, 2, 3, ...(hasEvicted ? [4] : [])]);
-  return [`rules${title.slice('rules'.length)}`, ...lines, ...more(rules.length - MAX_RULES)];
+  return [`rules${title.slice('rules'.length)}`, ...lines, ...more(sorted.length - MAX_RULES)];
 }
+
+type Rule = Status['rules'][number];
+
+function hitsOf({ allowed, refused, learned }: RuleSum): number {
+  return allowed + refused + learned;
+}
+
+interface RuleSum {
+  readonly rule: Rule;
+  count: number;
+  allowed: number;
+  refused: number;
+  learned: number;
+  evicted: number;
+}
+
+/* There may be a hundred thousand of them: a sum is added to in place. */
+function sumByName(rules: readonly Rule[]): RuleSum[] {
+  const sums = new Map<string, RuleSum>();
+  for (const rule of rules) {
+    const key = `${rule.subject}\n${rule.policy}\n${rule.rule}`;
+    const sum = sums.get(key) ?? { rule, count: 0, allowed: 0, refused: 0, learned: 0, evicted: 0 };
+    if (sum.count === 0) sums.set(key, sum);
+    sum.count += 1;
+    for (const count of COUNTS) sum[count] += rule[count];
+  }
+  return [...sums.values()];
+}
+
+const COUNTS = ['allowed', 'refused', 'learned', 'evicted'] as const;
 
 /** Addresses with live leases, the names that taught them, and how long they last. */
 export function renderLearned({ learned, namesFrom, subjects }: Status): string[] {

@@ -5,7 +5,7 @@ import { activeSlot, type Maps } from './state.ts';
 
 /**
  * How large a map is. `entries`: absent where the kernel can't count them, or not in time. Maps of the policy are made
- * to fit, so `maxEntries` is what theirs hold. `memoryBytes`: absent where the kernel does not tell.
+ * to fit. `memoryBytes`: absent where the kernel does not tell.
  */
 export interface MapSize {
   readonly name: string;
@@ -58,7 +58,9 @@ export function listMapSizes(maps: Maps, known: ReadonlyMap<string, number>): Ma
     const id = map.get(slot)?.readUInt32LE();
     if (id === undefined) return [];
     using inner = BpfMap.byId(id);
-    return measureMap(name, inner, until, known.get(name));
+    // One of 1 is what an empty one has, too.
+    const { maxEntries } = inner.info;
+    return measureMap(name, inner, until, maxEntries > 1 ? maxEntries : undefined);
   });
 }
 

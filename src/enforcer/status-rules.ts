@@ -10,6 +10,8 @@ import type { InstanceRecord } from './run-dir.ts';
 /** Counts of one rule since it was first in force. */
 export interface RuleStatus {
   readonly rule: string;
+  /** What it says: rules of one name in a policy file differ by it. */
+  readonly canonical: string;
   readonly subject: string;
   /** The policy of a file that it is of, or `flags`. */
   readonly policy: string;
@@ -51,10 +53,10 @@ export function readRules(state: MapSource, record: InstanceRecord): RuleStatus[
     counts.set(keys.getUint32(keyAt, IS_LITTLE_ENDIAN), read);
   }, READ_LIMIT_MS);
   const subjects = subjectNames(record);
-  return record.rules.map(({ id, source, policyId, policy = 'flags' }) => {
+  return record.rules.map(({ id, canonical, source, policyId, policy = 'flags' }) => {
     const [allowed = 0, refused = 0, learned = 0, evicted = 0] = counts.get(id) ?? [];
     const subject = subjects.get(policyId) ?? `#${policyId}`;
-    return { rule: source, subject, policy, id, allowed, refused, learned, evicted };
+    return { rule: source, canonical, subject, policy, id, allowed, refused, learned, evicted };
   });
 }
 

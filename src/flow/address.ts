@@ -5,8 +5,14 @@ import ipaddr from 'ipaddr.js';
  * For an address that stood as v4-mapped in an IPv6 header give `family` ipv6: it keeps its prefix.
  */
 export function formatAddress(addr16: Uint8Array, family?: 'ipv4' | 'ipv6'): string {
-  const address = new ipaddr.IPv6([...addr16]);
-  if (!address.isIPv4MappedAddress()) return address.toRFC5952String();
-  const dotted = addr16.subarray(12).join('.');
+  if (!isMapped(addr16)) return new ipaddr.IPv6([...addr16]).toRFC5952String();
+  const dotted = `${addr16[12]}.${addr16[13]}.${addr16[14]}.${addr16[15]}`;
   return family === 'ipv6' ? `::ffff:${dotted}` : dotted;
+}
+
+/* There may be a hundred thousand of them to write, most of IPv4. */
+function isMapped(addr16: Uint8Array): boolean {
+  if (addr16.length !== 16 || addr16[10] !== 0xff || addr16[11] !== 0xff) return false;
+  for (let i = 0; i < 10; i++) if (addr16[i] !== 0) return false;
+  return true;
 }
