@@ -14,12 +14,18 @@ HEADERS := $(wildcard bpf/*.h)
 BUNDLE := dist/l7egg-cli.cjs
 MAIN := dist/main.cjs
 CODE_CACHE := dist/main.cache
-# Loaded where there are policy files; the classes of errors are one thing for both.
+# Parts that are loaded when they are needed: a process holds what it runs. The classes of errors are one thing for all.
+# ask: the commands that ask and end. read-policies: where there are policy files.
+ASK := dist/ask.cjs
 FORMATS := dist/read-policies.cjs
 ERRORS := dist/errors.cjs
 BUNDLER := $(BIN)/esbuild --bundle --platform=node --format=cjs --log-level=warning
-PART := --external:*/errors.ts --external:*/read-policies.ts
-JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\)\.ts"),require("./\1.cjs"),'
+PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/cli/ask.ts
+JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|ask\)\.ts"),require("./\1.cjs"),'
+# With the FFI, whose native addon lies beside it.
+WITH_FFI := --target=node20 --supported:dynamic-import=false $(PART) \
+	--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
+	--banner:js="const importMetaUrl=require('node:url').pathToFileURL(__filename).href;"
 LIB := $(DESTDIR)$(PREFIX)/lib/l7egg
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN8 := $(DESTDIR)$(PREFIX)/share/man/man8
@@ -69,12 +75,11 @@ $(CONFINE): $(wildcard src/run/confine/*.[ch])
 $(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native.ts tools/code-cache.ts
 	@mkdir -p dist build
 	@rm -f $(CODE_CACHE)
-	$(BUNDLER) src/main.ts --target=node20 --supported:dynamic-import=false --outfile=$(MAIN) --sourcemap=external $(PART) \
-		--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
-		--banner:js="const importMetaUrl=require('node:url').pathToFileURL(__filename).href;"
+	$(BUNDLER) src/main.ts $(WITH_FFI) --outfile=$(MAIN) --sourcemap=external
+	$(BUNDLER) src/cli/ask.ts $(WITH_FFI) --outfile=$(ASK)
 	$(BUNDLER) src/formats/read-policies.ts --target=node20 --outfile=$(FORMATS) --external:*/errors.ts
 	$(BUNDLER) src/errors.ts --target=node20 --outfile=$(ERRORS)
-	@$(JOIN_PARTS) $(MAIN) $(FORMATS)
+	@$(JOIN_PARTS) $(MAIN) $(ASK) $(FORMATS)
 	@sed -i "1i// $$(sha256sum <$(MAIN) | cut -d' ' -f1)" $(MAIN)
 	$(BUNDLER) tools/code-cache.ts --target=node20 --outfile=build/code-cache.cjs
 	node build/code-cache.cjs $(MAIN)
@@ -122,7 +127,7 @@ bench: need-root
 install: all
 	install -d $(LIB) $(DESTDIR)/etc/l7egg
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
-	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(FORMATS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(ASK) $(FORMATS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
 	rm -rf $(LIB)/presets
 	install -d $(LIB)/presets

@@ -1,5 +1,4 @@
 import { FLAGS } from './cli/flags.ts';
-import { helpText } from './cli/help.ts';
 import { normaliseArgs } from './cli/normalise.ts';
 import { type Options, parseOptions } from './cli/options.ts';
 import {
@@ -17,9 +16,6 @@ const EXIT = { done: 0, failed: 1, usage: 2, unsupported: 3, lockout: 4 } as con
 
 async function run(options: Options): Promise<number> {
   switch (options.command) {
-    case 'help':
-      process.stdout.write(helpText(options.about));
-      return EXIT.done;
     case 'version':
       process.stdout.write(`l7egg-cli ${VERSION}\n`);
       return EXIT.done;
@@ -28,24 +24,8 @@ async function run(options: Options): Promise<number> {
     case 'run':
       // At once: on its way to an end by itself node gives signals their default back, and one would be our end.
       return process.exit(await (await import('./cli/run.ts')).runCommand(options));
-    case 'status':
-      return (await import('./cli/status.ts')).runStatus(options);
-    case 'observe':
-      return (await import('./cli/observe.ts')).runObserve(options);
-    case 'reload':
-      return (await import('./cli/reload.ts')).runReload(options);
-    case 'check':
-    case 'explain':
-      return (await import('./cli/check.ts')).runCheck(options);
-    case 'presets':
-      return (await import('./cli/presets.ts')).runPresets(options);
-    case 'stop':
-    case 'clean':
-      return (await import('./cli/end.ts')).runEnd(options);
-    case 'doctor':
-      return (await import('./cli/doctor.ts')).runDoctor(options);
     default:
-      return options satisfies never;
+      return (await import('./cli/ask.ts')).runAsking(options);
   }
 }
 

@@ -28,7 +28,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['libbpf', LEAVES],
   ['netlink', [...LEAVES, 'libbpf']],
   ['containers', [...LEAVES, 'policy', 'libbpf', 'netlink']],
-  ['control', LEAVES],
+  ['control', [...LEAVES, 'libbpf/unix-listener']],
   ['metrics', LEAVES],
   ['run', [...LEAVES, 'libbpf', 'policy']],
   ['datapath', FIRST_FLOOR],

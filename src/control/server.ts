@@ -1,5 +1,5 @@
-import { rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { listenUnix, type UnixListener } from '../libbpf/unix-listener.ts';
 import { LineCutter } from './frames.ts';
 
 /** Connections at a time; one more is told so and closed. */
@@ -33,36 +33,30 @@ export type Handler = (request: ReadonlyMap<string, unknown>, answer: Answer) =>
  * `{"ok":true}` or `{"ok":false,"error":…}` and whatever lines follow.
  */
 export class ControlServer implements Disposable {
-  readonly #server: Server;
+  readonly #listener: UnixListener;
   readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #sockets = new Set<Socket>();
-  readonly #path: string;
 
-  constructor(path: string, handlers: ReadonlyMap<string, Handler>, onError: (error: Error) => void) {
+  /** A socket that a killed process left is replaced: whoever serves holds the instance's lock. Throws SystemError. */
+  constructor(path: string, handlers: ReadonlyMap<string, Handler>) {
     this.#handlers = handlers;
-    this.#path = path;
-    // One that a killed process left: whoever serves holds the instance's lock.
-    rmSync(path, { force: true });
-    this.#server = createServer((socket) => this.#accept(socket));
-    this.#server.on('error', onError);
-    const mask = process.umask(0o177);
-    try {
-      this.#server.listen(path);
-    } finally {
-      process.umask(mask);
-    }
+    this.#listener = listenUnix(path, 0o600, (fd) => void this.#open(fd));
   }
 
   /** Takes no more requests and ends those that are answered. Idempotent. */
   close(): void {
-    this.#server.close();
-    // The socket's file goes when the last connection does: the next process may have made its own by then.
-    rmSync(this.#path, { force: true });
+    this.#listener.close();
     for (const socket of this.#sockets) endSoon(socket);
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /* Loaded by the first client: most processes never have one. */
+  async #open(fd: number): Promise<void> {
+    const { Socket: NetSocket } = await import('node:net');
+    this.#accept(new NetSocket({ fd, readable: true, writable: true }));
   }
 
   #accept(socket: Socket): void {

@@ -12,17 +12,11 @@ export interface Controlled {
 }
 
 /** Begins to take the requests of an instance: of `observe`, of `status`, of whatever asks the running process. */
-export function takeRequests(
-  instance: string,
-  { feed, book }: Controlled,
-  remark: (text: string) => void,
-): ControlServer {
+export function takeRequests(instance: string, { feed, book }: Controlled): ControlServer {
   const handlers = new Map<string, Handler>([
     ['observe', (request, answer) => observe(feed, request, answer)],
     ['told', (_request, answer) => tellOfFeed(feed, answer)],
     ['names', (_request, answer) => tellNames(book, answer)],
   ]);
-  return new ControlServer(controlPath(instance), handlers, (error) =>
-    remark(`requests are not answered: ${error.message}`),
-  );
+  return new ControlServer(controlPath(instance), handlers);
 }

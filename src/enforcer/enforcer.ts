@@ -128,8 +128,7 @@ export class Enforcer {
     const { state } = this.inForce.context;
     const { instance } = this.inForce.options;
     if (this.inForce.adopts) this.#bookFile.restore(() => liveAddresses(listLearned(state)));
-    const controlled = { feed: this.feed, book: this.#book };
-    this.#scope.use(takeRequests(instance, controlled, (text) => this.inForce.listener.remark(text)));
+    this.#scope.use(takeRequests(instance, { feed: this.feed, book: this.#book }));
     this.#lostBefore = readCounter(state, 'ring_full');
     if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
     this.tellPolicy('in-force', describeInForce(this.#policies.current));

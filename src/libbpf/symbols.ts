@@ -223,6 +223,11 @@ export const libc = {
     cLibrary,
     'int bind(int fd, const void *address, uint32_t length)',
   ),
+  listen: from<[number, number], number>(cLibrary, 'int listen(int fd, int backlog)'),
+  accept4: from<[number, null, null, number], number>(
+    cLibrary,
+    'int accept4(int fd, void *address, void *length, int flags)',
+  ),
   recvfrom: from<[number, Bytes, number, number, Bytes | null, Bytes | null], number>(
     cLibrary,
     'long recvfrom(int fd, void *bytes, size_t length, int flags, void *sender, void *senderLength)',
