@@ -59,7 +59,9 @@ export class PolicyReader {
     if (unread.length === 0 && this.#last && isSameText(this.#last.texts, texts)) return this.#last.loaded;
     const { readPolicies } = await import('../formats/read-policies.ts');
     const reading = readPolicies(texts, { ...context, lenient }, progress);
-    const { parts, remarks } = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
+    const read = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
+    const { remarks } = read;
+    const parts = read.parts.map((part, index) => ({ ...part, ...fileOf(read.files[index]) }));
     if (parts.every(({ isLeftOut }) => isLeftOut) && line.rules.length === 0) {
       const why = firstOf(remarks)
         .map((remark) => `\n${remark}`)
@@ -123,6 +125,10 @@ async function refuseUnread(unread: readonly UsageError[], reading: Promise<unkn
   throw new PolicyFileError(
     all.flatMap((each) => (each instanceof PolicyFileError ? each.lines : each.message)),
   );
+}
+
+function fileOf(file: string | undefined): { file?: string } {
+  return file === undefined ? {} : { file };
 }
 
 function firstOf(remarks: readonly string[]): string[] {
