@@ -14,6 +14,7 @@ const FIRST_FLOOR = [
   'control',
   'metrics',
   'run',
+  'watch',
 ];
 
 /** What a room may import besides itself: rooms, or one file of a room. A file right in src/ is a room. */
@@ -31,6 +32,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['control', [...LEAVES, 'libbpf/unix-listener']],
   ['metrics', LEAVES],
   ['run', [...LEAVES, 'libbpf', 'policy']],
+  ['watch', [...LEAVES, 'flow']],
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
   ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],
@@ -39,7 +41,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Rooms that see bytes and data only. */
-const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow'];
+const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow', 'watch'];
 
 /** Packages that only one room may touch. */
 const OWNED_PACKAGES: ReadonlyMap<string, string> = new Map([['koffi', 'libbpf']]);

@@ -7,6 +7,7 @@ import type { EnforceOptions, Options, RunOptions } from './options.ts';
 import { runPresets } from './presets.ts';
 import { runReload } from './reload.ts';
 import { runStatus } from './status.ts';
+import { runWatch } from './watch.ts';
 
 /** What asks an enforcer, or the package itself, and ends. */
 export type AskOptions = Exclude<Options, EnforceOptions | RunOptions | { readonly command: 'version' }>;
@@ -21,6 +22,8 @@ export function runAsking(options: AskOptions): number | Promise<number> {
       return runStatus(options);
     case 'observe':
       return runObserve(options);
+    case 'watch':
+      return runWatch(options);
     case 'reload':
       return runReload(options);
     case 'check':
