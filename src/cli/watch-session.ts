@@ -64,6 +64,7 @@ export class WatchSession implements Disposable {
 
   /** Gives the terminal back. Idempotent. */
   [Symbol.dispose](): void {
+    this.#screen.close(); // first: a signal that comes without a listener ends us
     this.#scope.close();
   }
 

@@ -58,23 +58,19 @@ function upText(seconds: number | undefined): string {
     Math.floor(seconds / 60) % 60,
   ];
   if (days > 0) return `up ${days} d ${hours} h`;
-  return hours > 0 ? `up ${hours} h ${minutes} min` : `up ${minutes} min ${seconds % 60} s`;
+  if (hours > 0) return `up ${hours} h ${minutes} min`;
+  return minutes > 0 ? `up ${minutes} min ${seconds % 60} s` : `up ${seconds} s`;
 }
 
 function perSecond(rate: number): string {
   return `${rate > 0 && rate < 10 ? rate.toFixed(1) : short(Math.round(rate))}/s`;
 }
 
-/** A count in at most five characters: 12, 4.2k, 131k, 2.0M. */
+/** A count in at most five characters: 9999, 12.3k, 131k, 2.0M. */
 export function short(count: number): string {
-  for (const [unit, size] of [
-    ['M', 1e6],
-    ['k', 1e3],
-  ] as const) {
-    if (count >= 10 * size) return `${Math.floor(count / size)}${unit}`;
-    if (count >= 10_000 || (unit === 'M' && count >= size)) return `${(count / size).toFixed(1)}${unit}`;
-  }
-  return `${count}`;
+  if (count < 10_000) return `${count}`;
+  const [value, unit] = count < 1e6 ? [count / 1e3, 'k'] : [count / 1e6, 'M'];
+  return value < 100 ? `${(Math.floor(value * 10) / 10).toFixed(1)}${unit}` : `${Math.floor(value)}${unit}`;
 }
 
 function line(pieces: readonly Piece[], columns: number): string {
