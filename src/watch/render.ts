@@ -46,7 +46,8 @@ function bodyLines(
   while (table.length < tableRows) table.push('');
   const last = first + rows.length;
   const shown = all > rows.length ? `${first + 1} to ${last} of ${all}` : `${all}`;
-  const title = `events${model.isPaused ? `, paused: ${model.held} more` : ''} · ${shown} targets by ${model.order}`;
+  const paused = model.isPaused ? `, paused: ${model.held} more` : '';
+  const title = `${shown} targets by ${model.order} · latest events${paused}`;
   return [
     colour.strong(tableHead(columns)),
     ...table,
