@@ -15,20 +15,20 @@ export function renderHead(model: WatchModel, columns: number, colour: Painter, 
     [`deny ${perSecond(rates.deny)}`, rates.deny > 0 ? colour.deny : plain],
     [`would_deny ${perSecond(rates.would_deny)}`, rates.would_deny > 0 ? colour.wouldDeny : plain],
   ];
-  const losses = (vitals?.losses ?? 0) + model.lost;
   const counts: Piece[] = vitals
     ? [
         [`refused ${short(vitals.refused)}`, plain],
         [`flows ${short(vitals.outbound)} out ${short(vitals.inbound)} in`, plain],
         [`leases ${short(vitals.leases)}`, plain],
-        [`lost ${short(losses)}`, losses > 0 ? colour.deny : plain],
+        [`lost ${short(vitals.losses)}`, vitals.losses > 0 ? colour.deny : plain],
       ]
     : [];
+  const missed: Piece[] = model.lost > 0 ? [[`not seen here ${short(model.lost)}`, colour.deny]] : [];
   return [
     line([[`l7egg ${safeText(model.instance)}`, colour.strong], ...standing(vitals, colour)], columns),
     line([[`for ${subjectsText(vitals)}`, colour.dim]], columns),
     line(verdicts, columns),
-    line(counts, columns),
+    line([...counts, ...missed], columns),
   ];
 }
 

@@ -213,6 +213,24 @@ test('status of cgroups: hooks of each, its own rules and leases', async (contex
   assert.match(await statusText(enforcer.instance), /^ +hooks +7 of 7: socket, /mu);
 });
 
+test('status of what an earlier version wrote down', async (context) => {
+  const enforcer = await startFor(context, host);
+  await isOpen(host, ALLOWED);
+  await killNow(enforcer);
+  const path = `${new RunDir(enforcer.instance).path}/state.json`;
+  const record = new RunDir(enforcer.instance).readRecord();
+  assert.ok(record);
+  const policies = record.policies.map(({ names: _names, files: _files, ...rest }) => rest);
+  writeFileSync(path, JSON.stringify({ ...record, policies }));
+  const status = await statusJson(host, enforcer.instance);
+  assert.deepEqual([status.enforcing, status.subjects[0]?.policies], [true, undefined]);
+  assert.deepEqual(
+    status.rules.map(({ policy }) => policy),
+    ['flags'],
+  );
+  assert.match(await statusText(enforcer.instance), /^enforcing$/mu);
+});
+
 test('status of nothing is as the schema has it', async () => {
   const instance = newInstance();
   const status = await statusJson(host, instance);

@@ -115,6 +115,12 @@ describe('a frame says', () => {
     assert.match(frame(modelWith('', { ...VITALS, audit: true }), 80, 24)[0] ?? '', /audit: drops nothing/u);
   });
 
+  test('what it was too slow for', () => {
+    const model = modelWith();
+    model.take({ ...FLOW, lost: 12 });
+    assert.match(frame(model, 80, 24)[3] ?? '', /lost 0 {2}not seen here 12$/u);
+  });
+
   test('the busiest targets in columns below each other', () => {
     const lines = frame(modelWith(), 100, 24);
     const head = lines.find((line) => line.includes('verdict')) ?? '';
