@@ -41,7 +41,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: all setup types lint check test demo bench install uninstall clean need-root
+.PHONY: all setup types lint check test demo picture bench install uninstall clean need-root
 
 all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS) $(MANUAL)
 
@@ -133,6 +133,13 @@ demo: need-root
 	@scripts/setup.sh build demo
 	@$(MAKE) --no-print-directory all types
 	@node build/scripts/demo.js
+
+# docs/watch.svg, for the README.
+picture: need-root
+	@scripts/setup.sh build test
+	@$(MAKE) --no-print-directory all types
+	@node build/scripts/watch-picture.js
+	@$(HAND_OVER) docs
 
 bench: need-root
 	@scripts/setup.sh build test

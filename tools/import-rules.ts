@@ -15,6 +15,7 @@ const FIRST_FLOOR = [
   'control',
   'metrics',
   'run',
+  'watch',
 ];
 
 /** What a room may import besides itself: rooms, or one file of a room. A file right in src/ is a room. */
@@ -33,6 +34,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['control', [...LEAVES, 'libbpf/unix-listener']],
   ['metrics', LEAVES],
   ['run', [...LEAVES, 'libbpf', 'policy']],
+  ['watch', [...LEAVES, 'flow']],
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
   ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],
@@ -42,7 +44,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Rooms that see bytes and data only. */
-const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow', 'suggest'];
+const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow', 'suggest', 'watch'];
 
 /** Packages that only one room may touch. */
 const OWNED_PACKAGES: ReadonlyMap<string, string> = new Map([['koffi', 'libbpf']]);

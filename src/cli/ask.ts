@@ -9,6 +9,7 @@ import { runPresets } from './presets.ts';
 import { runReload } from './reload.ts';
 import { runStatus } from './status.ts';
 import { runSuggest } from './suggest.ts';
+import { runWatch } from './watch.ts';
 
 /** What asks an enforcer, or the package itself, and ends. */
 export type AskOptions = Exclude<Options, EnforceOptions | RunOptions | { readonly command: 'version' }>;
@@ -25,6 +26,8 @@ export function runAsking(options: AskOptions): number | Promise<number> {
       return runObserve(options);
     case 'suggest':
       return runSuggest(options);
+    case 'watch':
+      return runWatch(options);
     case 'reload':
       return runReload(options);
     case 'check':

@@ -16,6 +16,10 @@ export const COMMANDS = {
     usage: 'observe [-f] [-n=N] [-o=FORMAT] [filters]',
     meaning: 'what passes and what is refused, of the past or live',
   },
+  watch: {
+    usage: 'watch [filters]',
+    meaning: 'the same in the whole terminal, busiest targets first',
+  },
   check: {
     usage: 'check [HOST[:PORT[/PROTO]]] [-policy=F]',
     meaning: 'would it pass: exit 0 yes, 1 no; or: is the file valid',
@@ -48,6 +52,7 @@ export const COMMAND_NAMES: readonly Command[] = [
   'run',
   'status',
   'observe',
+  'watch',
   'check',
   'explain',
   'suggest',

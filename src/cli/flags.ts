@@ -20,7 +20,7 @@ const MODES = ['tc', 'cgroup'] as const;
 /** Those that read policy files. */
 const READERS: readonly Command[] = ['enforce', 'run', 'check', 'explain'];
 /** Those that tell of events, and take filters for them. */
-const OBSERVERS: readonly Command[] = ['observe'];
+const OBSERVERS: readonly Command[] = ['observe', 'watch'];
 /** Legal values of -o. */
 export const EVENT_FORMATS = ['compact', 'dict', 'table', 'json'] as const;
 /** Legal values of -format. */

@@ -2,6 +2,7 @@ import { parseResolver, type Resolver } from '../dns/resolver.ts';
 import type { Netns } from '../enforcer/netns.ts';
 import type { PolicySource } from '../enforcer/policy-source.ts';
 import { UsageError } from '../errors.ts';
+import type { FilterTexts } from '../flow/filter.ts';
 import { letsPass } from '../policy/rule.ts';
 import { parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
@@ -10,7 +11,7 @@ import { type CompletionOptions, parseCompletion } from './completion.ts';
 import { checkFlags, DEFAULT_INSTANCE, LOG_FORMATS } from './flags.ts';
 import { parseInstance, parseInterfaces, parseNetns } from './host-flags.ts';
 import type { Normalised } from './normalise.ts';
-import { type ObserveOptions, parseObserve } from './observe-flags.ts';
+import { type ObserveOptions, parseFilterFlags, parseObserve } from './observe-flags.ts';
 import { parsePolicySource } from './policy-flags.ts';
 import { type PresetsOptions, parsePresets } from './presets.ts';
 import { parseSuggest, type SuggestOptions } from './suggest-flags.ts';
@@ -60,6 +61,7 @@ export type Options =
   | { readonly command: 'status'; readonly instance: string; readonly json: boolean }
   | ObserveOptions
   | SuggestOptions
+  | { readonly command: 'watch'; readonly instance: string; readonly filter: FilterTexts }
   | CheckOptions
   | { readonly command: 'stop' | 'clean'; readonly instance: string }
   | { readonly command: 'reload'; readonly instance: string }
@@ -101,6 +103,8 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
       return parseObserve(instance, values);
     case 'suggest':
       return parseSuggest(instance, values);
+    case 'watch':
+      return { command, instance, filter: parseFilterFlags(values) };
     case 'check':
     case 'explain':
       return parseCheck(command, instance, loose[0], values);

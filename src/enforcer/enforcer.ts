@@ -3,7 +3,7 @@ import type { SubjectRule } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import { decodeEvent, type RawDnsEvent, type RawEvent } from '../datapath/event.ts';
 import { setOwnAddresses } from '../datapath/host-facts.ts';
-import { findLearned, listLearned } from '../datapath/learned.ts';
+import { findLearned, type Learned, listLearned } from '../datapath/learned.ts';
 import { readCounter } from '../datapath/state.ts';
 import { encodeStruct } from '../datapath/struct.ts';
 import { prune } from '../datapath/teacher.ts';
@@ -26,7 +26,8 @@ import { letsPass } from '../policy/rule.ts';
 import type { Scope } from '../scope.ts';
 import { SeenTargets } from '../suggest/seen-targets.ts';
 import { Asker } from './asker.ts';
-import { NameBook } from './book.ts';
+import { addressKey, NameBook } from './book.ts';
+import { BookFile } from './book-file.ts';
 import { flushCaches } from './caches.ts';
 import { Callers } from './callers.ts';
 import { takeRequests } from './control.ts';
@@ -85,6 +86,7 @@ export class Enforcer {
   /** Which names lead where. */
   readonly book = new NameBook();
   readonly #scope: Scope;
+  readonly #bookFile: BookFile;
   readonly #coverage: Coverage;
   readonly #policies: Policies;
   readonly #callers: Callers;
@@ -101,6 +103,9 @@ export class Enforcer {
   constructor(inForce: InForce, scope: Scope) {
     this.inForce = inForce;
     this.#scope = scope;
+    this.#bookFile = scope.use(
+      new BookFile(inForce.context.run.namesPath, this.book, (text) => inForce.listener.remark(text)),
+    );
     this.#coverage = new Coverage(inForce, {
       changed: () => {
         this.#policies.shape();
@@ -134,8 +139,8 @@ export class Enforcer {
       asker: this.#asker,
       rules: () => this.#policies.current.rules,
       resolvers: (policyId) => inForce.trust.of(policyId),
-      learned: (name, addresses) => {
-        for (const address of addresses) this.book.enter(name, address);
+      learned: (name, addresses, ruleIds) => {
+        for (const address of addresses) this.#enter(name, address, ruleIds);
       },
     });
   }
@@ -144,6 +149,7 @@ export class Enforcer {
   begin(): void {
     const { state } = this.inForce.context;
     const { instance } = this.inForce.options;
+    if (this.inForce.adopts) this.#bookFile.restore(() => liveAddresses(listLearned(state)));
     this.#control = this.#scope.use(takeRequests(instance, this));
     this.#lostBefore = readCounter(state, 'ring_full');
     if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
@@ -229,6 +235,7 @@ export class Enforcer {
   stop(): void {
     if (this.#ring) this.#countLosses();
     this.tell('stopping', 'nothing is enforced any more');
+    this.#bookFile.close();
     this.#policies.close(); // it would attach to containers that start now
     takeDown(this.inForce.options.instance);
     this.#policies.release();
@@ -241,13 +248,14 @@ export class Enforcer {
   leave(): void {
     if (this.#ring) this.#countLosses();
     this.tell('left-in-force', 'the process ends, programs and rules stay in force');
+    this.#bookFile.saveNow();
     this.#scope.close();
   }
 
   #take(raw: RawEvent): void {
     if (raw.kind === 'dns') {
       if (NAMING.includes(raw.reason) && raw.qname !== undefined) {
-        for (const address of raw.addresses) this.book.enter(raw.qname, address, raw.ruleId);
+        for (const address of raw.addresses) this.#enter(raw.qname, address, [raw.ruleId]);
       }
       if (raw.reason === 'dns-unparsed') void this.#fallback.take(raw);
       if (raw.verdict === 'deny') this.#endRefusedLookup(raw);
@@ -265,6 +273,11 @@ export class Enforcer {
   #noteLookup({ policyId, qname }: RawDnsEvent): void {
     const subject = this.#policies.subjectName(policyId);
     if (subject !== undefined && qname !== undefined) this.seen.look(subject, qname, Date.now());
+  }
+
+  #enter(name: string, address: Uint8Array, ruleIds: readonly number[]): void {
+    for (const ruleId of ruleIds) this.book.enter(name, address, ruleId);
+    this.#bookFile.touch();
   }
 
   /*
@@ -337,9 +350,12 @@ export class Enforcer {
   #prune(): void {
     const { state } = this.inForce.context;
     const now = Number(bootTimeNs() / 1_000_000_000n);
-    const ended = listLearned(state).filter(({ leases }) => leases.every(({ endsAt }) => endsAt <= now));
+    const all = listLearned(state);
+    const ended = all.filter(({ leases }) => leases.every(({ endsAt }) => endsAt <= now));
     for (const [policyId, addresses] of groupByPolicy(ended)) prune(state, policyId, addresses);
-    for (const { address } of ended) this.book.forget(address);
+    if (ended.length === 0) return;
+    const live = liveAddresses(all); // of another subject
+    for (const { address } of ended) if (!live.has(addressKey(address))) this.book.forget(address);
   }
 
   #countLosses(): void {
@@ -379,6 +395,15 @@ export class Enforcer {
     const timer = setInterval(act, ms);
     this.#scope.defer(() => clearInterval(timer));
   }
+}
+
+function liveAddresses(learned: readonly Learned[]): Set<string> {
+  const now = Number(bootTimeNs() / 1_000_000_000n);
+  return new Set(
+    learned.flatMap(({ address, leases }) =>
+      leases.some(({ endsAt }) => endsAt > now) ? addressKey(address) : [],
+    ),
+  );
 }
 
 function groupByPolicy(

@@ -59,7 +59,9 @@ export class PolicyReader {
     if (unread.length === 0 && this.#last && isSameText(this.#last.texts, texts)) return this.#last.loaded;
     const { readPolicies } = await import('../formats/read-policies.ts');
     const reading = readPolicies(texts, { ...context, lenient }, progress);
-    const { parts, remarks } = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
+    const read = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
+    const { remarks } = read;
+    const parts = read.parts.map((part, index) => ({ ...part, ...fileOf(read.files[index]) }));
     if (parts.every(({ isLeftOut }) => isLeftOut) && line.rules.length === 0) {
       throw new NothingAppliesError(
         `no policy of ${files.join(', ')} applies, so nothing would be enforced`,
@@ -119,6 +121,10 @@ async function refuseUnread(unread: readonly UsageError[], reading: Promise<unkn
   const [only] = all;
   if (only && all.length === 1) throw only;
   throw new PolicyFileError(all.flatMap(messageLines));
+}
+
+function fileOf(file: string | undefined): { file?: string } {
+  return file === undefined ? {} : { file };
 }
 
 function firstOf(remarks: readonly string[]): string[] {

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
+import type { CgroupHookInForce } from '../datapath/subject-hooks.ts';
 import { SystemError } from '../errors.ts';
 import { cgroup2Mount } from '../libbpf/cgroup2.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
@@ -54,4 +55,13 @@ export function attachProcessHooks(state: DatapathState, pins: Pins, listener: L
   } finally {
     closeSync(cgroup);
   }
+}
+
+/** Those of them that run, in the order of attaching. Throws SystemError. */
+export function processHooksInForce(pins: Pins): CgroupHookInForce[] {
+  return HOOKS.flatMap(({ name }) => {
+    using pinned = BpfLink.openPinned(pins.cgroupLink(name));
+    const info = pinned?.info();
+    return info?.kind === 'cgroup' && info.cgroupId !== 0n ? [{ name, progId: info.progId }] : [];
+  });
 }
