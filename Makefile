@@ -15,13 +15,15 @@ BUNDLE := dist/l7egg-cli.cjs
 MAIN := dist/main.cjs
 CODE_CACHE := dist/main.cache
 # Parts that are loaded when they are needed: a process holds what it runs. The classes of errors are one thing for all.
-# ask: the commands that ask and end. read-policies: where there are policy files.
+# ask: the commands that ask and end. read-policies: where there are policy files. metrics: with -metrics.
 ASK := dist/ask.cjs
 FORMATS := dist/read-policies.cjs
+METRICS := dist/metrics.cjs
 ERRORS := dist/errors.cjs
+GRAFANA := dist/grafana
 BUNDLER := $(BIN)/esbuild --bundle --platform=node --format=cjs --log-level=warning
-PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/cli/ask.ts
-JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|ask\)\.ts"),require("./\1.cjs"),'
+PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/cli/ask.ts --external:*/metrics.ts
+JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|ask\|metrics\)\.ts"),require("./\1.cjs"),'
 # With the FFI, whose native addon lies beside it.
 WITH_FFI := --target=node20 --supported:dynamic-import=false $(PART) \
 	--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
@@ -78,8 +80,9 @@ $(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native
 	$(BUNDLER) src/main.ts $(WITH_FFI) --outfile=$(MAIN) --sourcemap=external
 	$(BUNDLER) src/cli/ask.ts $(WITH_FFI) --outfile=$(ASK)
 	$(BUNDLER) src/formats/read-policies.ts --target=node20 --outfile=$(FORMATS) --external:*/errors.ts
+	$(BUNDLER) src/cli/metrics.ts --target=node20 --outfile=$(METRICS) --external:*/errors.ts
 	$(BUNDLER) src/errors.ts --target=node20 --outfile=$(ERRORS)
-	@$(JOIN_PARTS) $(MAIN) $(ASK) $(FORMATS)
+	@$(JOIN_PARTS) $(MAIN) $(ASK) $(FORMATS) $(METRICS)
 	@sed -i "1i// $$(sha256sum <$(MAIN) | cut -d' ' -f1)" $(MAIN)
 	$(BUNDLER) tools/code-cache.ts --target=node20 --outfile=build/code-cache.cjs
 	node build/code-cache.cjs $(MAIN)
@@ -127,7 +130,7 @@ bench: need-root
 install: all
 	install -d $(LIB) $(DESTDIR)/etc/l7egg
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
-	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(ASK) $(FORMATS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(ASK) $(FORMATS) $(METRICS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
 	rm -rf $(LIB)/presets
 	install -d $(LIB)/presets

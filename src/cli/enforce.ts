@@ -1,4 +1,5 @@
 import type { Enforcer } from '../enforcer/enforcer.ts';
+import { meter } from '../enforcer/metered.ts';
 import { enterNamed } from '../enforcer/netns.ts';
 import type { Listener } from '../enforcer/options.ts';
 import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
@@ -13,9 +14,12 @@ import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { OpenMetrics } from './metrics.ts';
 import type { EnforceOptions } from './options.ts';
 import { showProgress } from './progress.ts';
 import { terminalColours } from './terminal-colours.ts';
+import { VERSION } from './version.ts';
 
 /** Events that wait for a slow reader of stdout. */
 const MAX_UNREAD_BYTES = 1 << 20;
@@ -28,6 +32,9 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const listener: Listener = { remark };
   const { ending, hangUps } = untilSignal();
   for (const text of options.remarks) remark(text);
+  // Before anything is put in force, and in the caller's network namespace: there it is asked for.
+  using metrics = options.metrics && (await openMetrics(options.metrics));
+  if (metrics) remark(metrics.remark);
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
   const loaded = await loadPolicies(reader, remark);
@@ -59,6 +66,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   };
   try {
     enforcer.feed.subscribe({ take: tell });
+    metrics?.follow(meter(enforcer));
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
@@ -79,6 +87,11 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   end(enforcer, how, remark);
   await untilRead(LAST_WORDS_MS);
   return 0;
+}
+
+async function openMetrics(endpoint: Endpoint): Promise<OpenMetrics> {
+  const part = await import('./metrics.ts');
+  return part.openMetrics(endpoint, VERSION);
 }
 
 /* Nothing but policies that restrict nothing is a mistake: whoever starts us wants something controlled. */

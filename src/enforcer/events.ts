@@ -109,6 +109,7 @@ export class EventTeller {
       verdict: raw.verdict,
       reason: raw.reason,
       ...(rule !== undefined && { rule }),
+      ...(raw.ruleId !== 0 && { ruleId: raw.ruleId }),
       policy: this.#words.policyName(raw.ruleId, raw.policyId) ?? '-',
       subject: this.#words.subjectName(raw.policyId) ?? `#${raw.policyId}`,
       iface: raw.ifindex === 0 ? NO_INTERFACE : (this.#words.interfaceName(raw.ifindex) ?? `#${raw.ifindex}`),

@@ -21,6 +21,7 @@ export class EventFeed {
   readonly #kept: Event[] = [];
   readonly #subscriptions = new Set<Subscription>();
   #next = 0;
+  #unread = 0;
 
   /** @param keep how many of the last events are kept */
   constructor(keep: number) {
@@ -30,7 +31,7 @@ export class EventFeed {
   /** Hands an event to every reader that wants it. */
   publish(event: Event): void {
     this.#remember(event);
-    for (const subscription of this.#subscriptions) deliver(subscription, event);
+    for (const subscription of this.#subscriptions) if (!deliver(subscription, event)) this.#unread += 1;
   }
 
   /** The kept events that `wants` lets through, oldest first. */
@@ -42,6 +43,11 @@ export class EventFeed {
   /** How many readers there are. */
   get readers(): number {
     return this.#subscriptions.size;
+  }
+
+  /** How many events readers did not take, all of them together. */
+  get unread(): number {
+    return this.#unread;
   }
 
   /** Hands `reader` what comes from now on and `wants` lets through, until the answer is disposed of. Idempotent. */
@@ -58,13 +64,18 @@ export class EventFeed {
   }
 }
 
-/* What was lost before an event that a reader does not want is lost to it all the same. */
-function deliver(subscription: Subscription, event: Event): void {
+/*
+ * False when it was wanted and not taken. What was lost before an event that a reader does not want is lost to it all
+ * the same.
+ */
+function deliver(subscription: Subscription, event: Event): boolean {
   const { reader, wants, lost } = subscription;
   if (!wants(event)) {
     subscription.lost += event.lost;
-    return;
+    return true;
   }
   const told = lost > 0 ? { ...event, lost: event.lost + lost } : event;
-  subscription.lost = reader.take(told) ? 0 : told.lost + 1;
+  const isTaken = reader.take(told);
+  subscription.lost = isTaken ? 0 : told.lost + 1;
+  return isTaken;
 }
