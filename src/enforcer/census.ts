@@ -26,8 +26,10 @@ const [FLOW_FLAGS_AT] = placeOf('flow', 'flags');
 const [INBOUND_SEEN_AT] = placeOf('inbound', 'seen_ns');
 const [HOST_POLICY_AT] = placeOf('host_key', 'policy');
 const [HELD_AT, HELD_BYTES] = placeOf('leases', 'held');
-const HIT_FIELDS = ['allowed', 'refused', 'learned', 'evicted'] as const;
-const HITS_AT = HIT_FIELDS.map((field) => placeOf('rule_state', field)[0]);
+const [ALLOWED_AT] = placeOf('rule_state', 'allowed');
+const [REFUSED_AT] = placeOf('rule_state', 'refused');
+const [LEARNED_AT] = placeOf('rule_state', 'learned');
+const [EVICTED_AT] = placeOf('rule_state', 'evicted');
 
 /** Looks at one entry, which begins at `keyAt` of the block's keys and at `valueAt` of its values. */
 type Look = (block: MapBlock, keyAt: number, valueAt: number) => void;
@@ -35,10 +37,14 @@ type Look = (block: MapBlock, keyAt: number, valueAt: number) => void;
 /** Counts what is in the kernel for an enforcer, in small pieces. */
 export class CensusTaker {
   readonly #enforcer: MeteredEnforcer;
-  readonly #hits = new HitBook(RULE_LIMIT);
+  readonly #hits: HitBook;
 
   constructor(enforcer: MeteredEnforcer) {
     this.#enforcer = enforcer;
+    this.#hits = new HitBook(RULE_LIMIT, (id) => {
+      const found = enforcer.ruleOf(id);
+      return found && { rule: found.rule.source, subject: this.#subjectOf(found.policyId) };
+    });
   }
 
   /** Counts once; one call after the other. Throws SystemError. */
@@ -65,6 +71,7 @@ export class CensusTaker {
     }
     const rules = new Tally();
     for (const { policyId } of this.#enforcer.rules()) rules.add(policyId);
+    const hits = this.#hits.settle();
     await turns.give();
     const attachments: Attachment[] = [];
     for (const attachment of this.#enforcer.attachments()) {
@@ -80,7 +87,7 @@ export class CensusTaker {
       addresses: this.#bySubject(tally.addresses),
       leases: this.#bySubject(tally.leases),
       rules: this.#bySubject(rules),
-      hits: this.#hits.settle(),
+      hits,
       otherHits: this.#hits.others,
       attachments,
     };
@@ -121,15 +128,12 @@ export class CensusTaker {
       [
         'rule_states',
         ({ keys, values }, keyAt, valueAt) => {
-          const [allowed = 0, refused = 0, learned = 0, evicted = 0] = HITS_AT.map((at) =>
-            readWide(values, valueAt + at),
-          );
+          const allowed = readWide(values, valueAt + ALLOWED_AT);
+          const refused = readWide(values, valueAt + REFUSED_AT);
+          const learned = readWide(values, valueAt + LEARNED_AT);
+          const evicted = readWide(values, valueAt + EVICTED_AT);
           if (allowed + refused + learned + evicted === 0) return;
-          const id = keys.getUint32(keyAt, LITTLE_ENDIAN);
-          const found = this.#enforcer.ruleOf(id);
-          if (!found) return;
-          const subject = this.#subjectOf(found.policyId);
-          this.#hits.enter(id, found.rule.source, subject, { allowed, refused, learned, evicted });
+          this.#hits.enter(keys.getUint32(keyAt, LITTLE_ENDIAN), allowed, refused, learned, evicted);
         },
       ],
     ]);

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Event } from '../flow/event.ts';
 import type { EventReader } from '../flow/feed.ts';
 import type { Census } from './census.ts';
@@ -8,6 +8,7 @@ import { EventCounts } from './event-counts.ts';
 import { registerEventFamilies } from './event-families.ts';
 import { type Build, type Live, registerLiveFamilies } from './live-families.ts';
 import { Turns } from './turns.ts';
+import { writeText } from './write-text.ts';
 
 /** A census is taken when somebody scrapes, and no more often than this. */
 const CENSUS_AGE_MS = 5_000;
@@ -35,7 +36,7 @@ export class Exporter implements EventReader {
   #census: Census | undefined;
   #countedMs = 0;
   #counting: Promise<Census> | undefined;
-  #writing: Promise<string> | undefined;
+  #writing: Promise<Buffer> | undefined;
 
   constructor(measured: Measured) {
     this.#measured = measured;
@@ -60,22 +61,25 @@ export class Exporter implements EventReader {
   }
 
   /** All metrics as they are now, in the exposition format of Prometheus. Scrapes that overlap share one text. */
-  write(): Promise<string> {
+  write(): Promise<Buffer> {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
     });
     return this.#writing;
   }
 
-  async #write(): Promise<string> {
+  async #write(): Promise<Buffer> {
     await this.#refreshCensus();
     const turns = new Turns(PIECE_MS);
     const families: string[] = [];
     for (const { name } of this.#registry.getMetricsAsArray()) {
-      families.push(await this.#registry.getSingleMetricAsString(name));
+      const metric = this.#registry.getSingleMetric(name);
+      if (metric instanceof Counter || metric instanceof Gauge)
+        families.push(await writeText(await metric.get(), turns));
+      else families.push(`${await this.#registry.getSingleMetricAsString(name)}\n`);
       await turns.give();
     }
-    return `${families.join('\n')}\n`;
+    return Buffer.from(families.join(''));
   }
 
   async #refreshCensus(): Promise<void> {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SystemError, TakenError, UsageError } from '../errors.ts';
 
 /** Where to listen: an address without brackets, and a port, 0 = any that is free. */
@@ -12,7 +13,7 @@ export interface ListenPlace {
 /** What is answered. */
 export interface Page {
   readonly contentType: string;
-  write(): Promise<string>;
+  write(): Promise<Uint8Array>;
 }
 
 /** Connections at a time; more are closed at once. */
@@ -31,6 +32,7 @@ export class MetricsServer implements Disposable {
   readonly #server: Server;
   readonly #place: ListenPlace;
   #page: Page | undefined;
+  #answering: Promise<void> = Promise.resolve();
 
   /** Use `MetricsServer.listen`. */
   constructor(place: ListenPlace) {
@@ -96,6 +98,12 @@ export class MetricsServer implements Disposable {
     this.close();
   }
 
+  /* Those who wait for the same text get it one after the other, each in a turn of its own. */
+  #nextAnswer(): Promise<void> {
+    this.#answering = this.#answering.then(() => nextTurn());
+    return this.#answering;
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => {}); // the client went away
     response.setHeader('Connection', 'close');
@@ -114,6 +122,7 @@ export class MetricsServer implements Disposable {
     try {
       const { contentType } = this.#page;
       const text = await this.#page.write();
+      await this.#nextAnswer();
       response.setHeader('Content-Type', contentType);
       response.end(text);
     } catch (thrown) {
