@@ -9,6 +9,7 @@ MODULES := node_modules/.package-lock.json
 OBJECT := dist/l7egg.bpf.o
 CONFINE := dist/l7egg-confine
 PRESETS := dist/presets
+GRAFANA := dist/grafana
 CONTRACT := build/contract.o
 HEADERS := $(wildcard bpf/*.h)
 BUNDLE := dist/l7egg-cli.cjs
@@ -39,7 +40,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 .DELETE_ON_ERROR:
 .PHONY: all setup types lint check test demo bench install uninstall clean need-root
 
-all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS)
+all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS) $(GRAFANA)
 
 setup:
 	@scripts/setup.sh build demo test
@@ -92,8 +93,10 @@ $(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native
 
 # Made afresh: a preset that is no more does not stay.
 $(PRESETS): $(wildcard src/presets/*)
+$(GRAFANA): $(wildcard src/grafana/*)
+$(PRESETS) $(GRAFANA):
 	@rm -rf $@ && mkdir -p $@
-	cp src/presets/* $@
+	cp src/$(@F)/* $@
 	@touch $@
 	@$(HAND_OVER) dist
 
@@ -106,7 +109,7 @@ lint: types $(OBJECT) $(CONTRACT)
 	node build/tools/import-check.js src
 	node build/tools/abi-check.js $(CONTRACT) bpf/contract.h
 
-check: lint $(BUNDLE) $(CONFINE) $(PRESETS)
+check: lint $(BUNDLE) $(CONFINE) $(PRESETS) $(GRAFANA)
 	scripts/run-tests.sh pure
 
 need-root:
@@ -132,11 +135,12 @@ install: all
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
 	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(ASK) $(FORMATS) $(METRICS) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
-	rm -rf $(LIB)/presets
-	install -d $(LIB)/presets
+	rm -rf $(LIB)/presets $(LIB)/grafana
+	install -d $(LIB)/presets $(LIB)/grafana
 	install -m 644 $(PRESETS)/* $(LIB)/presets
+	install -m 644 $(GRAFANA)/* $(LIB)/grafana
 	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
-	@sync $(LIB)/* $(LIB)/presets/*
+	@sync $(LIB)/* $(LIB)/presets/* $(LIB)/grafana/*
 	install -d $(MAN8)
 	sed 's,/usr/local/,$(PREFIX)/,' scripts/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
 	install -d $(UNITS)

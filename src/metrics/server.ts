@@ -16,11 +16,17 @@ export interface Page {
   write(): Promise<Uint8Array>;
 }
 
-/** Connections at a time; more are closed at once. */
-const MAX_CONNECTIONS = 32;
-/** How long a client may take to ask, and to the end of the answer. */
-const ASKING_MS = 5_000;
-const CONNECTION_MS = 20_000;
+/** What one who asks may take. */
+export interface ServerLimits {
+  /** Connections at a time; more are closed at once. */
+  readonly connections: number;
+  /** How long a client may take to ask. */
+  readonly askingMs: number;
+  /** How long one may take to the end of its answer. */
+  readonly connectionMs: number;
+}
+
+const LIMITS: ServerLimits = { connections: 32, askingMs: 5_000, connectionMs: 20_000 };
 const MAX_HEADER_BYTES = 8_192;
 const PATH = '/metrics';
 
@@ -35,21 +41,21 @@ export class MetricsServer implements Disposable {
   #answering: Promise<void> = Promise.resolve();
 
   /** Use `MetricsServer.listen`. */
-  constructor(place: ListenPlace) {
+  constructor(place: ListenPlace, limits: ServerLimits) {
     this.#place = place;
     this.#server = createServer(
       {
         maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: ASKING_MS,
-        requestTimeout: ASKING_MS,
-        connectionsCheckingInterval: 1_000,
+        headersTimeout: limits.askingMs,
+        requestTimeout: limits.askingMs,
+        connectionsCheckingInterval: Math.min(1_000, limits.askingMs),
         keepAlive: false,
       },
       (request, response) => void this.#answer(request, response),
     );
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.maxConnections = limits.connections;
     this.#server.maxRequestsPerSocket = 1;
-    this.#server.on('connection', limitTime);
+    this.#server.on('connection', (socket: Socket) => limitTime(socket, limits.connectionMs));
     // Whoever asks what we do not take up is not let go on.
     for (const event of ['upgrade', 'connect'])
       this.#server.on(event, (_request: IncomingMessage, socket: Socket) => socket.destroy());
@@ -59,13 +65,13 @@ export class MetricsServer implements Disposable {
    * Listens at once; answers that there is nothing yet until it is given a page. Throws TakenError for a port that
    * another has, UsageError for an address that is not this host's, SystemError.
    */
-  static async listen(place: ListenPlace): Promise<MetricsServer> {
-    const made = new MetricsServer(place);
+  static async listen(place: ListenPlace, limits: ServerLimits = LIMITS): Promise<MetricsServer> {
+    const made = new MetricsServer(place, limits);
     const { host, port } = place;
     try {
       await new Promise<void>((resolve, reject) => {
         made.#server.once('error', reject);
-        made.#server.listen({ host, port, backlog: MAX_CONNECTIONS, exclusive: true }, resolve);
+        made.#server.listen({ host, port, backlog: limits.connections, exclusive: true }, resolve);
       });
     } catch (thrown) {
       throw explain(thrown, urlOf(host, port));
@@ -137,8 +143,8 @@ function say(response: ServerResponse, status: number, text: string): void {
   response.end(text);
 }
 
-function limitTime(socket: Socket): void {
-  const limit = setTimeout(() => socket.destroy(), CONNECTION_MS).unref();
+function limitTime(socket: Socket, limitMs: number): void {
+  const limit = setTimeout(() => socket.destroy(), limitMs).unref();
   socket.once('close', () => clearTimeout(limit));
 }
 
