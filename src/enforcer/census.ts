@@ -9,7 +9,7 @@ import type { MeteredEnforcer } from './metered.ts';
 import { HitBook } from './rule-hits.ts';
 
 /** Entries of a map that are looked at in one piece, and how long one goes on before others have their turn. */
-const BLOCK = 2_048;
+const BLOCK = 1_024;
 const PIECE_MS = 2;
 /** Rules that are told apart. */
 const RULE_LIMIT = 1_000;
@@ -38,6 +38,7 @@ type Look = (block: MapBlock, keyAt: number, valueAt: number) => void;
 export class CensusTaker {
   readonly #enforcer: MeteredEnforcer;
   readonly #hits: HitBook;
+  readonly #turns = new Turns(PIECE_MS);
 
   constructor(enforcer: MeteredEnforcer) {
     this.#enforcer = enforcer;
@@ -50,7 +51,7 @@ export class CensusTaker {
   /** Counts once; one call after the other. Throws SystemError. */
   async take(): Promise<Census> {
     const begunMs = performance.now();
-    const turns = new Turns(PIECE_MS);
+    const turns = this.#turns;
     const tally = {
       outbound: new Tally(),
       inbound: new Tally(),
@@ -62,6 +63,7 @@ export class CensusTaker {
     for (const { name, maxEntries, blocks } of this.#enforcer.maps) {
       let entries = 0;
       for await (const block of blocks(BLOCK)) {
+        turns.begin();
         entries += block.count;
         const look = looks.get(name);
         if (look) lookAtAll(block, look);
@@ -69,8 +71,12 @@ export class CensusTaker {
       }
       maps.push({ name, entries, maxEntries });
     }
+    turns.begin();
     const rules = new Tally();
-    for (const { policyId } of this.#enforcer.rules()) rules.add(policyId);
+    for (const [index, { policyId }] of this.#enforcer.rules().entries()) {
+      rules.add(policyId);
+      if (index % BLOCK === 0) await turns.give();
+    }
     const hits = this.#hits.settle();
     await turns.give();
     const attachments: Attachment[] = [];
@@ -81,6 +87,7 @@ export class CensusTaker {
     return {
       takenMs: Date.now(),
       tookMs: performance.now() - begunMs,
+      longestPieceMs: turns.longestMs,
       maps,
       outbound: this.#bySubject(tally.outbound),
       inbound: this.#bySubject(tally.inbound),

@@ -1,26 +1,25 @@
-import type { Registry } from 'prom-client';
 import type { Attachment, Census, RuleHits, SubjectCount } from './census.ts';
-import { one, registerCounter, registerGauge } from './families.ts';
+import { type Families, one } from './families.ts';
 import type { Sample } from './sample.ts';
 
 /** Registers what takes long to count; `last` is the census that a scrape is answered from. */
-export function registerCensusFamilies(registry: Registry, last: () => Census): void {
-  registerAmounts(registry, last);
-  registerMaps(registry, last);
-  registerHits(registry, last);
-  registerGauge(registry, {
+export function registerCensusFamilies(families: Families, last: () => Census): void {
+  registerAmounts(families, last);
+  registerMaps(families, last);
+  registerHits(families, last);
+  families.gauge({
     name: 'l7egg_attached',
     help: 'Whether the program of a hook is in force (1) where it has to be: directions of an interface, all hooks of a cgroup.',
     labels: ['kind', 'name', 'hook'],
     read: () => last().attachments.map(attachment),
   });
-  registerGauge(registry, {
+  families.gauge({
     name: 'l7egg_census_timestamp_seconds',
     help: 'When flows, leases, maps, rules and hooks were counted, in seconds since 1970: at most every five seconds.',
     labels: [],
     read: () => one(last().takenMs / 1_000),
   });
-  registerGauge(registry, {
+  families.gauge({
     name: 'l7egg_census_duration_seconds',
     help: 'How long counting them went on, in small pieces.',
     labels: [],
@@ -28,8 +27,8 @@ export function registerCensusFamilies(registry: Registry, last: () => Census): 
   });
 }
 
-function registerAmounts(registry: Registry, last: () => Census): void {
-  registerGauge(registry, {
+function registerAmounts(families: Families, last: () => Census): void {
+  families.gauge({
     name: 'l7egg_flows',
     help: 'Flows that packets still match, by who began them.',
     labels: ['direction', 'subject'],
@@ -38,19 +37,19 @@ function registerAmounts(registry: Registry, last: () => Census): void {
       ...last().inbound.map((count) => ofSubject(count, { direction: 'inbound' })),
     ],
   });
-  registerGauge(registry, {
+  families.gauge({
     name: 'l7egg_learned_addresses',
     help: 'Addresses with a live lease.',
     labels: ['subject'],
     read: () => last().addresses.map((count) => ofSubject(count)),
   });
-  registerGauge(registry, {
+  families.gauge({
     name: 'l7egg_leases',
     help: 'Live leases: an address may have several, of different rules.',
     labels: ['subject'],
     read: () => last().leases.map((count) => ofSubject(count)),
   });
-  registerGauge(registry, {
+  families.gauge({
     name: 'l7egg_rules',
     help: 'Rules in force: each name, suffix and prefix counts.',
     labels: ['subject'],
@@ -58,20 +57,20 @@ function registerAmounts(registry: Registry, last: () => Census): void {
   });
 }
 
-function registerMaps(registry: Registry, last: () => Census): void {
-  registerGauge(registry, {
+function registerMaps(families: Families, last: () => Census): void {
+  families.gauge({
     name: 'l7egg_map_entries',
     help: 'Entries of a map in the kernel; those of flows are there for a while after the flow has ended.',
     labels: ['map'],
     read: () => last().maps.map(({ name, entries }) => ({ labels: { map: name }, value: entries })),
   });
-  registerGauge(registry, {
+  families.gauge({
     name: 'l7egg_map_max_entries',
     help: 'Entries that a map in the kernel has room for.',
     labels: ['map'],
     read: () => last().maps.map(({ name, maxEntries }) => ({ labels: { map: name }, value: maxEntries })),
   });
-  registerGauge(registry, {
+  families.gauge({
     name: 'l7egg_map_fill_ratio',
     help: 'How full a map in the kernel is, 0 to 1; most drop the entry that was used longest ago when they are full.',
     labels: ['map'],
@@ -93,16 +92,16 @@ const HITS = [
   },
 ] as const;
 
-function registerHits(registry: Registry, last: () => Census): void {
+function registerHits(families: Families, last: () => Census): void {
   for (const { field, help } of HITS) {
-    registerCounter(registry, {
+    families.counter({
       name: `l7egg_rule_${field}_total`,
       help,
       labels: ['rule', 'subject'],
       read: () => last().hits.map((hits) => ofRule(hits, field)),
     });
   }
-  registerCounter(registry, {
+  families.counter({
     name: 'l7egg_rule_overflow_total',
     help: 'Hits of rules for which there was no room in the l7egg_rule_ metrics, all four together.',
     labels: [],

@@ -31,10 +31,14 @@ export interface SubjectCount {
   readonly count: number;
 }
 
-/** What takes long to find out, as it was when it was counted; counting it went on for `tookMs`. */
+/**
+ * What takes long to find out, as it was when it was counted. Counting it went on for `tookMs`, in pieces of which the
+ * longest of all censuses so far took `longestPieceMs`.
+ */
 export interface Census {
   readonly takenMs: number;
   readonly tookMs: number;
+  readonly longestPieceMs: number;
   readonly maps: readonly MapFill[];
   /** Flows that packets still match. */
   readonly outbound: readonly SubjectCount[];

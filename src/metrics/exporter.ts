@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge } from 'prom-client';
 import type { Event } from '../flow/event.ts';
 import type { EventReader } from '../flow/feed.ts';
 import type { Census } from './census.ts';
@@ -6,6 +6,7 @@ import { registerCensusFamilies } from './census-families.ts';
 import type { RuleTarget } from './common-names.ts';
 import { EventCounts } from './event-counts.ts';
 import { registerEventFamilies } from './event-families.ts';
+import { Families, one } from './families.ts';
 import { type Build, type Live, registerLiveFamilies } from './live-families.ts';
 import { Turns } from './turns.ts';
 import { writeText } from './write-text.ts';
@@ -30,7 +31,8 @@ export interface Measured extends Live {
 
 /** The metrics of one enforcer as text. It takes all its events. */
 export class Exporter implements EventReader {
-  readonly #registry = new Registry();
+  readonly #turns = new Turns(PIECE_MS);
+  readonly #families = new Families(this.#turns);
   readonly #counts: EventCounts;
   readonly #measured: Measured;
   #census: Census | undefined;
@@ -41,18 +43,27 @@ export class Exporter implements EventReader {
   constructor(measured: Measured) {
     this.#measured = measured;
     this.#counts = new EventCounts((ruleId) => measured.targetOf(ruleId));
-    registerEventFamilies(this.#registry, this.#counts);
-    registerLiveFamilies(this.#registry, measured.build, measured);
-    registerCensusFamilies(this.#registry, () => {
+    registerEventFamilies(this.#families, this.#counts);
+    registerLiveFamilies(this.#families, measured.build, measured);
+    registerCensusFamilies(this.#families, () => {
       if (!this.#census) throw new RangeError('no census was taken');
       return this.#census;
     });
-    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LAG_RESOLUTION_MS });
+    this.#families.gauge({
+      name: 'l7egg_scrape_longest_piece_seconds',
+      help: 'For how long at most counting and writing for a scrape held up the reading of events at a time, since the start; the kernel decides meanwhile.',
+      labels: [],
+      read: () => one(Math.max(this.#turns.longestMs, this.#census?.longestPieceMs ?? 0) / 1_000),
+    });
+    collectDefaultMetrics({
+      register: this.#families.registry,
+      eventLoopMonitoringPrecision: LAG_RESOLUTION_MS,
+    });
   }
 
   /** Media type of what `write` gives. */
   get contentType(): string {
-    return this.#registry.contentType;
+    return this.#families.registry.contentType;
   }
 
   /** Counts an event; always true. */
@@ -70,16 +81,17 @@ export class Exporter implements EventReader {
 
   async #write(): Promise<Buffer> {
     await this.#refreshCensus();
-    const turns = new Turns(PIECE_MS);
-    const families: string[] = [];
-    for (const { name } of this.#registry.getMetricsAsArray()) {
-      const metric = this.#registry.getSingleMetric(name);
+    const { registry } = this.#families;
+    const texts: string[] = [];
+    this.#turns.begin();
+    for (const { name } of registry.getMetricsAsArray()) {
+      const metric = registry.getSingleMetric(name);
       if (metric instanceof Counter || metric instanceof Gauge)
-        families.push(await writeText(await metric.get(), turns));
-      else families.push(`${await this.#registry.getSingleMetricAsString(name)}\n`);
-      await turns.give();
+        texts.push(await writeText(await metric.get(), this.#turns));
+      else texts.push(`${await registry.getSingleMetricAsString(name)}\n`);
+      await this.#turns.give();
     }
-    return Buffer.from(families.join(''));
+    return Buffer.from(texts.join(''));
   }
 
   async #refreshCensus(): Promise<void> {

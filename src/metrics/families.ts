@@ -1,9 +1,6 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { Sample } from './sample.ts';
-import { Turns } from './turns.ts';
-
-/** How long series are filled in at a time. */
-const PIECE_MS = 2;
+import type { Turns } from './turns.ts';
 
 /** A metric: its name, what it tells, and its labels. `read` gives its series whenever it is scraped. */
 export interface Family {
@@ -18,34 +15,44 @@ export function one(value: number): Sample[] {
   return [{ labels: {}, value }];
 }
 
-/** A metric that only goes up. */
-export function registerCounter(registry: Registry, { name, help, labels, read }: Family): void {
-  const counter: Counter<string> = new Counter({
-    name,
-    help,
-    labelNames: labels,
-    registers: [registry],
-    collect: () => fill(counter, read()),
-  });
-}
+/** The metrics of a process, whose series are filled in when they are asked for. */
+export class Families {
+  readonly registry = new Registry();
+  readonly #turns: Turns;
 
-/** A metric that goes up and down. */
-export function registerGauge(registry: Registry, { name, help, labels, read }: Family): void {
-  const gauge: Gauge<string> = new Gauge({
-    name,
-    help,
-    labelNames: labels,
-    registers: [registry],
-    collect: () => fill(gauge, read()),
-  });
-}
+  /** @param turns that filling series in gives */
+  constructor(turns: Turns) {
+    this.#turns = turns;
+  }
 
-/* Series that read the same are added up. */
-async function fill(metric: Counter<string> | Gauge<string>, samples: Iterable<Sample>): Promise<void> {
-  const turns = new Turns(PIECE_MS);
-  metric.reset();
-  for (const { labels, value } of samples) {
-    metric.inc({ ...labels }, value);
-    await turns.give();
+  /** Adds a metric that only goes up. */
+  counter({ name, help, labels, read }: Family): void {
+    const counter: Counter<string> = new Counter({
+      name,
+      help,
+      labelNames: labels,
+      registers: [this.registry],
+      collect: () => this.#fill(counter, read()),
+    });
+  }
+
+  /** Adds a metric that goes up and down. */
+  gauge({ name, help, labels, read }: Family): void {
+    const gauge: Gauge<string> = new Gauge({
+      name,
+      help,
+      labelNames: labels,
+      registers: [this.registry],
+      collect: () => this.#fill(gauge, read()),
+    });
+  }
+
+  /* Series that read the same are added up. */
+  async #fill(metric: Counter<string> | Gauge<string>, samples: Iterable<Sample>): Promise<void> {
+    metric.reset();
+    for (const { labels, value } of samples) {
+      metric.inc({ ...labels }, value);
+      await this.#turns.give();
+    }
   }
 }

@@ -11,7 +11,7 @@ import { findCli } from '../lab/checkout.ts';
 import { runCommand } from '../lab/command.ts';
 import { createNamespace, type Namespace } from '../lab/namespace.ts';
 import { ip } from '../lab/topology.ts';
-import { parseExposition, sumOf } from '../metrics/exposition.ts';
+import { type Exposition, parseExposition, sumOf } from '../metrics/exposition.ts';
 import type { Compiler } from './compile.ts';
 import type { Report } from './report.ts';
 import { median } from './statistics.ts';
@@ -81,6 +81,7 @@ export async function measureScrapes(_compiler: Compiler, report: Report): Promi
       ['nobody scrapes', listed(alone)],
       [`scrapes of ${(bytes / 1024).toFixed(0)} KiB`, listed(scraped)],
       ['longest scrape', slowest.toFixed(0)],
+      ['longest piece of work for a scrape', (longestPiece(last) * 1_000).toFixed(1)],
       ['one census', (sumOf(last, 'l7egg_census_duration_seconds') * 1_000).toFixed(0)],
       ['flows / leases', `${sumOf(last, 'l7egg_flows')} / ${sumOf(last, 'l7egg_leases')}`],
     ],
@@ -90,6 +91,12 @@ export async function measureScrapes(_compiler: Compiler, report: Report): Promi
     value: median(scraped) - median(alone),
     limit: LIMIT_MS,
     unit: ' ms more',
+  });
+  report.expect({
+    what: 'longest piece of work for a scrape',
+    value: longestPiece(last) * 1_000,
+    limit: LIMIT_MS,
+    unit: ' ms',
   });
 }
 
@@ -107,6 +114,10 @@ async function scrape(namespace: Namespace): Promise<string> {
   });
   if (done.code !== 0) throw new Error(`Cannot scrape: ${done.stderr}`);
   return done.stdout;
+}
+
+function longestPiece(metrics: Exposition): number {
+  return sumOf(metrics, 'l7egg_scrape_longest_piece_seconds');
 }
 
 function listed(values: readonly number[]): string {

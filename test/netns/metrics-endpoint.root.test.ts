@@ -182,5 +182,6 @@ test('the dashboard asks for metrics and labels that there are', async (context)
     'l7egg_rule_evicted_total',
     'l7egg_rule_learned_total',
     'l7egg_rule_refused_total',
+    'l7egg_scrape_longest_piece_seconds',
   ]);
 });

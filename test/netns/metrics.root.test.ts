@@ -83,6 +83,7 @@ describe('a scrape', () => {
     ['l7egg_attached', 'gauge', 'kind name hook'],
     ['l7egg_census_timestamp_seconds', 'gauge', ''],
     ['l7egg_census_duration_seconds', 'gauge', ''],
+    ['l7egg_scrape_longest_piece_seconds', 'gauge', ''],
     ['process_start_time_seconds', 'gauge', ''],
     ['process_resident_memory_bytes', 'gauge', ''],
     ['process_cpu_seconds_total', 'counter', ''],
