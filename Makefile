@@ -9,22 +9,26 @@ MODULES := node_modules/.package-lock.json
 OBJECT := dist/l7egg.bpf.o
 CONFINE := dist/l7egg-confine
 PRESETS := dist/presets
+GRAFANA := dist/grafana
 CONTRACT := build/contract.o
 HEADERS := $(wildcard bpf/*.h)
 BUNDLE := dist/l7egg-cli.cjs
 MAIN := dist/main.cjs
 CODE_CACHE := dist/main.cache
-# Parts that are loaded when they are needed: a process holds what it runs. The classes of errors are one thing for all.
-# ask: the commands that ask and end. read-policies: where there are policy files. write-suggestion: what `suggest` prints.
-ASK := dist/ask.cjs
-FORMATS := dist/read-policies.cjs
-SUGGESTION := dist/write-suggestion.cjs
-ERRORS := dist/errors.cjs
+# Parts that are loaded when they are needed: a process holds what it runs. errors: one set of classes for all.
+# ask: the commands that ask and end. read-policies: where there are policy files. write-suggestion: what
+# `suggest` prints. metrics: with -metrics.
+PLAIN_PARTS := src/errors.ts src/formats/read-policies.ts src/cli/write-suggestion.ts src/cli/metrics.ts
+FFI_PARTS := src/cli/ask.ts
+PART_NAMES := $(basename $(notdir $(PLAIN_PARTS) $(FFI_PARTS)))
+PARTS := $(PART_NAMES:%=dist/%.cjs)
+GRAFANA := dist/grafana
 MANUAL := dist/manual
 BUNDLER := $(BIN)/esbuild --bundle --platform=node --format=cjs --log-level=warning
-PART := --external:*/errors.ts --external:*/read-policies.ts --external:*/cli/ask.ts \
-	--external:*/write-suggestion.ts
-JOIN_PARTS := sed -i 's,require("[^"]*/\(errors\|read-policies\|ask\|write-suggestion\)\.ts"),require("./\1.cjs"),'
+PART := $(PART_NAMES:%=--external:*/%.ts)
+NOTHING :=
+ANY_PART := $(subst $(NOTHING) $(NOTHING),\|,$(PART_NAMES))
+JOIN_PARTS := sed -i 's,require("[^"]*/\($(ANY_PART)\)\.ts"),require("./\1.cjs"),'
 # With the FFI, whose native addon lies beside it.
 WITH_FFI := --target=node20 --supported:dynamic-import=false $(PART) \
 	--alias:koffi=./tools/koffi-native.ts --external:*.node --define:import.meta.url=importMetaUrl \
@@ -43,7 +47,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 .DELETE_ON_ERROR:
 .PHONY: all setup types lint check test demo picture bench install uninstall clean need-root
 
-all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS) $(MANUAL)
+all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS) $(GRAFANA) $(MANUAL)
 
 setup:
 	@scripts/setup.sh build demo test
@@ -82,11 +86,9 @@ $(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native
 	@mkdir -p dist build
 	@rm -f $(CODE_CACHE)
 	$(BUNDLER) src/main.ts $(WITH_FFI) --outfile=$(MAIN) --sourcemap=external
-	$(BUNDLER) src/cli/ask.ts $(WITH_FFI) --outfile=$(ASK)
-	$(BUNDLER) src/formats/read-policies.ts --target=node20 --outfile=$(FORMATS) --external:*/errors.ts
-	$(BUNDLER) src/cli/write-suggestion.ts --target=node20 --outfile=$(SUGGESTION) --external:*/errors.ts
-	$(BUNDLER) src/errors.ts --target=node20 --outfile=$(ERRORS)
-	@$(JOIN_PARTS) $(MAIN) $(ASK) $(FORMATS) $(SUGGESTION)
+	$(BUNDLER) $(FFI_PARTS) $(WITH_FFI) --outdir=dist --out-extension:.js=.cjs --entry-names=[name]
+	$(BUNDLER) $(PLAIN_PARTS) --target=node20 --external:*/errors.ts --outdir=dist --out-extension:.js=.cjs --entry-names=[name]
+	@$(JOIN_PARTS) $(MAIN) $(PARTS)
 	@sed -i "1i// $$(sha256sum <$(MAIN) | cut -d' ' -f1)" $(MAIN)
 	$(BUNDLER) tools/code-cache.ts --target=node20 --outfile=build/code-cache.cjs
 	node build/code-cache.cjs $(MAIN)
@@ -96,8 +98,10 @@ $(BUNDLE): Makefile $(MODULES) $(shell find src -name '*.ts') tools/koffi-native
 
 # Made afresh: a preset that is no more does not stay.
 $(PRESETS): $(wildcard src/presets/*)
+$(GRAFANA): $(wildcard src/grafana/*)
+$(PRESETS) $(GRAFANA):
 	@rm -rf $@ && mkdir -p $@
-	cp src/presets/* $@
+	cp src/$(@F)/* $@
 	@touch $@
 	@$(HAND_OVER) dist
 
@@ -106,7 +110,7 @@ $(MANUAL): $(MODULES) $(wildcard src/manual/* src/presets/*) src/cli/commands.ts
 	@mkdir -p build
 	$(BUNDLER) tools/manual.ts --target=node20 --outfile=build/manual.cjs
 	@rm -rf $@
-	node build/manual.cjs "$$(sed -n "s/^const VERSION = '\(.*\)';/\1/p" src/main.ts)" src/presets $@
+	node build/manual.cjs "$$(sed -n "s/^export const VERSION = '\(.*\)';/\1/p" src/cli/version.ts)" src/presets $@
 	@$(HAND_OVER) dist build
 
 types: $(MODULES)
@@ -118,7 +122,7 @@ lint: types $(OBJECT) $(CONTRACT)
 	node build/tools/import-check.js src
 	node build/tools/abi-check.js $(CONTRACT) bpf/contract.h
 
-check: lint $(BUNDLE) $(CONFINE) $(PRESETS) $(MANUAL)
+check: lint $(BUNDLE) $(CONFINE) $(PRESETS) $(GRAFANA) $(MANUAL)
 	scripts/run-tests.sh pure
 
 need-root:
@@ -149,14 +153,15 @@ bench: need-root
 install: all
 	install -d $(LIB) $(DESTDIR)/etc/l7egg
 	install -D -m 755 bin/l7egg-cli $(DESTDIR)$(PREFIX)/bin/l7egg-cli
-	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(ASK) $(FORMATS) $(SUGGESTION) $(ERRORS) dist/koffi.node $(OBJECT) $(LIB)
+	install -m 644 $(BUNDLE) $(MAIN) $(CODE_CACHE) $(PARTS) dist/koffi.node $(OBJECT) $(LIB)
 	install -m 755 $(CONFINE) $(LIB)
-	rm -rf $(LIB)/presets $(LIB)/manual
-	install -d $(LIB)/presets $(LIB)/manual
+	rm -rf $(LIB)/presets $(LIB)/manual $(LIB)/grafana
+	install -d $(LIB)/presets $(LIB)/manual $(LIB)/grafana
 	install -m 644 $(PRESETS)/* $(LIB)/presets
 	install -m 644 $(MANUAL)/completion.* $(LIB)/manual
+	install -m 644 $(GRAFANA)/* $(LIB)/grafana
 	install -m 755 tools/tc-cleaner.sh $(LIB)/tc-cleaner.sh
-	@sync $(LIB)/* $(LIB)/presets/* $(LIB)/manual/*
+	@sync $(LIB)/* $(LIB)/presets/* $(LIB)/manual/* $(LIB)/grafana/*
 	install -d $(MAN8)
 	sed 's,/usr/local/,$(PREFIX)/,' $(MANUAL)/l7egg-cli.8 >$(MAN8)/l7egg-cli.8
 	install -D -m 644 $(MANUAL)/completion.bash $(COMPLETE_BASH)

@@ -2,6 +2,7 @@ import { FLAGS } from './cli/flags.ts';
 import { normaliseArgs } from './cli/normalise.ts';
 import { type Options, parseOptions } from './cli/options.ts';
 import { RemarkWriter } from './cli/remarks.ts';
+import { VERSION } from './cli/version.ts';
 import {
   LockoutError,
   messageLines,
@@ -11,8 +12,6 @@ import {
   UnsupportedError,
   UsageError,
 } from './errors.ts';
-
-const VERSION = '0.1.0';
 
 const EXIT = { done: 0, failed: 1, usage: 2, unsupported: 3, lockout: 4 } as const;
 

@@ -32,7 +32,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['netlink', [...LEAVES, 'libbpf']],
   ['containers', [...LEAVES, 'policy', 'libbpf', 'netlink']],
   ['control', [...LEAVES, 'libbpf/unix-listener']],
-  ['metrics', LEAVES],
+  ['metrics', [...LEAVES, 'flow']],
   ['run', [...LEAVES, 'libbpf', 'policy']],
   ['watch', [...LEAVES, 'flow']],
   ['datapath', FIRST_FLOOR],

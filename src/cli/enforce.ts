@@ -1,4 +1,5 @@
 import type { Enforcer } from '../enforcer/enforcer.ts';
+import { meter } from '../enforcer/metered.ts';
 import { enterNamed, netnsText } from '../enforcer/netns.ts';
 import type { Listener } from '../enforcer/options.ts';
 import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
@@ -14,12 +15,15 @@ import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
+import type { Endpoint } from './endpoint.ts';
 import { EventWriter } from './event-writer.ts';
+import type { OpenMetrics } from './metrics.ts';
 import type { EnforceOptions } from './options.ts';
 import { showProgress } from './progress.ts';
 import { type Remark, RemarkWriter } from './remarks.ts';
 import { sinkOf } from './sink.ts';
 import { terminalColours } from './terminal-colours.ts';
+import { VERSION } from './version.ts';
 
 /** How long a reader of stdout may take to the last events when we end. */
 const LAST_WORDS_MS = 1_000;
@@ -53,6 +57,9 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   };
   const { ending, hangUps } = untilSignal();
   for (const text of options.remarks) remark(text, 'warning');
+  // Before anything is put in force, and in the caller's network namespace: there it is asked for.
+  using metrics = options.metrics && (await openMetrics(options.metrics));
+  if (metrics) remark(metrics.remark);
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
   const loaded = await loadPolicies(reader, remark);
@@ -84,6 +91,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   try {
     enforcer.feed.subscribe(events);
     told = (sentence) => enforcer.tell('remark', sentence);
+    metrics?.follow(meter(enforcer));
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
@@ -108,6 +116,11 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   remarks.tellLeftOut();
   await untilRead(LAST_WORDS_MS);
   return 0;
+}
+
+async function openMetrics(endpoint: Endpoint): Promise<OpenMetrics> {
+  const part = await import('./metrics.ts');
+  return part.openMetrics(endpoint, VERSION);
 }
 
 /* Nothing but policies that restrict nothing is a mistake: whoever starts us wants something controlled. */

@@ -101,6 +101,12 @@ export const FLAGS: readonly FlagSpec[] = [
     '',
     'start even if that cuts the session that starts it; replace a foreign root qdisc',
   ),
+  flag(
+    'metrics',
+    'value',
+    'HOST:PORT',
+    'metrics for Prometheus; without HOST on loopback; port 0 = a free one',
+  ),
   { ...flag('log', 'choice', 'text|json', 'form of events'), choices: LOG_FORMATS },
   flag('instance', 'value', 'NAME', `name of this enforcer; default: ${DEFAULT_INSTANCE}`, COMMAND_NAMES),
   flag('subject', 'value', 'WHO', 'whose policy is asked; default: the host, or the only one', [

@@ -8,6 +8,7 @@ import { parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { COMMANDS, type Command, maxWords, parseCommand } from './commands.ts';
 import { type CompletionOptions, parseCompletion } from './completion.ts';
+import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { checkFlags, DEFAULT_INSTANCE, LOG_FORMATS } from './flags.ts';
 import { parseInstance, parseInterfaces, parseNetns } from './host-flags.ts';
 import type { Normalised } from './normalise.ts';
@@ -28,6 +29,8 @@ export interface EnforceOptions {
   readonly netns?: Netns;
   readonly wait: boolean;
   readonly force: boolean;
+  /** Where metrics are told; absent = nowhere. */
+  readonly metrics?: Endpoint;
   readonly log?: 'text' | 'json';
 }
 
@@ -137,6 +140,7 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     );
   }
   const log = LOG_FORMATS.find((format) => format === list('log')[0]);
+  const [metrics] = list('metrics').map((text) => parseEndpoint('metrics', text));
   return {
     command: 'enforce',
     instance,
@@ -148,6 +152,7 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     ...netnsOf(values),
     wait: isOn('wait'),
     force: isOn('force'),
+    ...(metrics && { metrics }),
     ...(log === undefined ? {} : { log }),
   };
 }

@@ -180,6 +180,21 @@ export class Enforcer {
     return this.#policies.current.subjects;
   }
 
+  /** The rules that are in force. */
+  get rules(): readonly SubjectRule[] {
+    return this.#policies.current.rules;
+  }
+
+  /** A rule that is or was in force. */
+  ruleOf(id: number): SubjectRule | undefined {
+    return this.#policies.ruleOf(id);
+  }
+
+  /** Whom a policy that is or was in force is for. */
+  subjectName(policyId: number): string | undefined {
+    return this.#policies.subjectName(policyId);
+  }
+
   /** Follows the cgroups of subjects: one that is made again under its path is judged as the one before. */
   followCgroups(): void {
     this.#policies.followCgroups();

@@ -10,6 +10,7 @@ import { measureLoading } from './load-prefixes.ts';
 import { measurePaths } from './packet-paths.ts';
 import { Report } from './report.ts';
 import { measureRunning } from './running-cost.ts';
+import { measureScrapes } from './scrapes.ts';
 import { measureSubjects } from './subjects.ts';
 import { measureSwap } from './swap.ts';
 
@@ -21,6 +22,7 @@ const SECTIONS = {
   loading: measureLoading,
   swap: measureSwap,
   subjects: measureSubjects,
+  scrapes: measureScrapes,
 };
 
 const report = new Report();

@@ -34,6 +34,15 @@ const NO_SOURCE: PolicySource = {
   isModeGiven: false,
 };
 
+test('parseOptions takes -metrics for enforce, and no other command', () => {
+  const line = '-cidr=10.0.0.0/8 -metrics=[::1]:9090';
+  assert.deepEqual(parseEnforce(line).metrics, { host: '::1', port: 9090, isLoopback: true });
+  assert.equal('metrics' in parseEnforce('-cidr=10.0.0.0/8'), false);
+  for (const command of ['run', 'status', 'check', 'stop'])
+    assert.throws(() => parse(`${command} -metrics=9090`), /flag -metrics is not for/u);
+  assert.throws(() => parse('-cidr=10.0.0.0/8 -metrics=9090x'), /-metrics "9090x" is nowhere to listen/u);
+});
+
 describe('parseOptions finds the command', () => {
   const rows: readonly (readonly [line: string, options: Options])[] = [
     ['status', { command: 'status', instance: 'default', json: false }],
