@@ -27,19 +27,22 @@ const LAST_WORDS_MS = 1_000;
 export async function runEnforce(options: EnforceOptions): Promise<number> {
   const remarks = new RemarkWriter();
   const { remark } = remarks;
-  let told = (_sentence: string) => {}; // until there is a feed to tell it to
+  const early: string[] = []; // what is said before there are events
+  let tell = (sentence: string): void => {
+    early.push(sentence);
+  };
   const listener: Listener = {
     remark: (text, level) => {
       remark(text, level);
-      told(typeof text === 'string' ? text : text.join('; '));
+      tell(typeof text === 'string' ? text : text.join('; '));
     },
     told: remark,
   };
   const { ending, hangUps } = untilSignal();
-  for (const text of options.remarks) remark(text, 'warning');
+  for (const text of options.remarks) listener.remark(text, 'warning');
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
-  const loaded = await loadPolicies(reader, remark);
+  const loaded = await loadPolicies(reader, listener.remark);
   const enforcer = await startEnforcer(
     {
       instance: options.instance,
@@ -66,7 +69,8 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   });
   try {
     enforcer.feed.subscribe(events);
-    told = (sentence) => enforcer.tell('remark', sentence);
+    tell = (sentence) => enforcer.tell('remark', sentence);
+    for (const sentence of early) tell(sentence);
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
