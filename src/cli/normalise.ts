@@ -85,6 +85,6 @@ function missingValue(flag: FlagShape, hint: string): UsageError {
 function unknownFlag(arg: string, name: string, flags: readonly FlagShape[]): UsageError {
   const names = flags.map((flag) => flag.name);
   return new UsageError(
-    `unknown flag "${arg}"${suggest(name, names, '-') || ': "help all" lists the legal ones'}`,
+    `unknown flag "${arg}"${suggest(name, names, '-') || ': -help lists the legal ones'}`,
   );
 }
