@@ -106,7 +106,7 @@ $(PRESETS) $(GRAFANA):
 	@$(HAND_OVER) dist
 
 # The manual page and the scripts of `completion`, from the tables of commands and flags.
-$(MANUAL): $(MODULES) $(wildcard src/manual/* src/presets/*) src/cli/commands.ts src/cli/flags.ts src/cli/topics.ts src/main.ts tools/manual.ts
+$(MANUAL): $(BUNDLE) $(wildcard src/manual/* src/presets/*) tools/manual.ts
 	@mkdir -p build
 	$(BUNDLER) tools/manual.ts --target=node20 --outfile=build/manual.cjs
 	@rm -rf $@

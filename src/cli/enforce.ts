@@ -47,22 +47,25 @@ const STDOUT: TextSink = {
 export async function runEnforce(options: EnforceOptions): Promise<number> {
   const remarks = new RemarkWriter();
   const { remark } = remarks;
-  let told = (_sentence: string) => {}; // until there is a feed to tell it to
+  const early: string[] = []; // what is said before there are events
+  let tell = (sentence: string): void => {
+    early.push(sentence);
+  };
   const listener: Listener = {
     remark: (text, level) => {
       remark(text, level);
-      told(typeof text === 'string' ? text : text.join('; '));
+      tell(typeof text === 'string' ? text : text.join('; '));
     },
     told: remark,
   };
   const { ending, hangUps } = untilSignal();
-  for (const text of options.remarks) remark(text, 'warning');
+  for (const text of options.remarks) listener.remark(text, 'warning');
   // Before anything is put in force, and in the caller's network namespace: there it is asked for.
   using metrics = options.metrics && (await openMetrics(options.metrics));
   if (metrics) remark(metrics.remark);
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
-  const loaded = await loadPolicies(reader, remark);
+  const loaded = await loadPolicies(reader, listener.remark);
   const enforcer = await startEnforcer(
     {
       instance: options.instance,
@@ -90,8 +93,9 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   });
   try {
     enforcer.feed.subscribe(events);
-    told = (sentence) => enforcer.tell('remark', sentence);
     metrics?.follow(meter(enforcer));
+    tell = (sentence) => enforcer.tell('remark', sentence);
+    for (const sentence of early) tell(sentence);
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();

@@ -25,17 +25,18 @@ export function helpText(about?: HelpAbout): string {
 }
 
 function firstPage(): string {
-  const flags = FLAGS.filter(({ commands }) => commands.includes('enforce') || commands.includes('run'));
-  const topics = flagTopics(flags).flatMap(({ title, members }) =>
-    wrapWords(`  ${title.padEnd(26)}`, [...new Set(members.map(({ name }) => `-${name}`))]),
+  const topics = flagTopics(FLAGS);
+  const width = Math.max(...topics.map(({ title }) => title.length));
+  const lines = topics.flatMap(({ title, members }) =>
+    wrapWords(`  ${title.padEnd(width)} `, [...new Set(members.map(({ name }) => `-${name}`))]),
   );
   return [
     'l7egg-cli lets this host, a container, a service or one command talk only to the networks and names listed.',
     '',
     ...commandLines(),
     '',
-    'Flags of enforce and run:',
-    ...topics,
+    'Flags, the first ones of enforce and run:',
+    ...lines,
     '',
     'For example:',
     '  l7egg-cli -iface=eth0 -eface=eth0 -cidr=10.0.2.0/24 -cn=.debian.org -audit',

@@ -56,7 +56,10 @@ export const MORE_ON_FLAGS: ReadonlyMap<string, string> = new Map([
     'rate',
     "By interface, per subject with cgroups. Somebody else's root qdisc is replaced with `-force` only.",
   ],
-  ['log', 'Events go to stdout, a line each; all else goes to stderr as text. See LOGS.'],
+  [
+    'log',
+    'Events go to stdout, a line each; all else goes to stderr as text, and with `json` is told as events as well. See LOGS.',
+  ],
 ]);
 
 /** What stands before the commands. */
