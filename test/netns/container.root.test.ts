@@ -15,6 +15,7 @@ import type { Namespace } from '../lab/namespace.ts';
 import { Process } from '../lab/process.ts';
 import { type Lab, RESOLVERS } from '../lab/topology.ts';
 import { until } from '../lab/wait.ts';
+import type { LoggedEvent } from './enforcer.ts';
 import { ALLOWED, ALLOWED_ADDRESS, BLOCKED, createRobustLab, l7egg, newInstance } from './robust-lab.ts';
 
 const LIMIT_MS = 15_000;
@@ -129,6 +130,22 @@ describe('a container', () => {
       daemon.end(namespace, 'mine');
     });
   }
+
+  test('is named in events, with the path of its program as it is within', async (context) => {
+    const { process } = await start(
+      context,
+      'same netns',
+      '-label=role=named',
+      '-cidr=192.0.2.0/24',
+      '-log=json',
+    );
+    await run('named', `${tryTo(BLOCKED)}; sleep 600`, 1, { labels: { role: 'named' }, judgedBy: process });
+    const { text } = await process.waitForLine(new RegExp(`"dst":"${BLOCKED}"`, 'u'), LIMIT_MS);
+    const { container, exe, comm, cgroup }: LoggedEvent = JSON.parse(text);
+    assert.deepEqual([container, exe, comm], ['named', '/bin/busybox', 'nc']);
+    assert.match(cgroup ?? '', /\/named(\/|$)/u);
+    daemon.end(namespace, 'named');
+  });
 
   test('is judged from its first packet on where that is said', async (context) => {
     const { process } = await start(context, 'same netns', '-label=role=first', '-cidr=192.0.2.0/24');
