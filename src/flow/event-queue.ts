@@ -9,8 +9,8 @@ export interface TextSink {
   onceReady(act: () => void): void;
 }
 
-/** Events that wait for a reader that is behind; more are lost to it. */
-const MAX_WAITING = 4_096;
+/** Events that wait for a reader that is behind, more than the ring of the kernel holds; what comes more is lost to it. */
+const MAX_WAITING = 8_192;
 /** Characters that are sent in one piece. */
 const PIECE = 1 << 16;
 

@@ -4,7 +4,7 @@ import type { Event } from '../../src/flow/event.ts';
 import { EventQueue } from '../../src/flow/event-queue.ts';
 import { FLOW } from './events.ts';
 
-const MAX_WAITING = 4_096;
+const MAX_WAITING = 8_192;
 
 function events(from: number, count: number): Event[] {
   return Array.from({ length: count }, (_, index) => ({ ...FLOW, seq: from + index }));
