@@ -79,9 +79,8 @@ export class Enforcer {
   /** Where everybody sent something since the start, for `suggest`. */
   readonly seen = new SeenTargets(readEphemeralFrom());
   readonly startedMs = Date.now();
-  /** Which names lead where. */
-  readonly book = new NameBook();
   readonly #scope: Scope;
+  readonly #book = new NameBook();
   readonly #coverage: Coverage;
   readonly #policies: Policies;
   readonly #teller: EventTeller;
@@ -112,7 +111,7 @@ export class Enforcer {
       subjectName: (policyId) => this.#policies.subjectName(policyId),
       // Packets of subjects leave by interfaces that are not ours.
       interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
-      namesOf: (addr16) => this.book.namesOf(addr16),
+      namesOf: (addr16) => this.#book.namesOf(addr16),
       leasesOf: (policyId, addr16) => this.#leasesOf(policyId, addr16),
     });
     this.feed.subscribe({
@@ -128,7 +127,7 @@ export class Enforcer {
       rules: () => this.#policies.current.rules,
       resolvers: (policyId) => inForce.trust.of(policyId),
       learned: (name, addresses) => {
-        for (const address of addresses) this.book.enter(name, address);
+        for (const address of addresses) this.#book.enter(name, address);
       },
     });
   }
@@ -158,6 +157,11 @@ export class Enforcer {
     void this.#resolveExactNames();
     await this.#policies.settle(adopts);
     for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current })) listener.remark(text);
+  }
+
+  /** Which names lead where. */
+  get book(): NameBook {
+    return this.#book;
   }
 
   /** The policies that are in force. */
@@ -234,7 +238,7 @@ export class Enforcer {
   #take(raw: RawEvent): void {
     if (raw.kind === 'dns') {
       if (NAMING.includes(raw.reason) && raw.qname !== undefined) {
-        for (const address of raw.addresses) this.book.enter(raw.qname, address, raw.ruleId);
+        for (const address of raw.addresses) this.#book.enter(raw.qname, address, raw.ruleId);
       }
       if (raw.reason === 'dns-unparsed') void this.#fallback.take(raw);
       if (raw.verdict === 'deny') this.#endRefusedLookup(raw);
@@ -269,7 +273,7 @@ export class Enforcer {
     const ends = new Map(
       findLearned(this.inForce.context.state, key).map(({ ruleId, endsAt }) => [ruleId, endsAt * 1_000]),
     );
-    return this.book.taughtBy(addr).flatMap(({ name, ruleId }) => {
+    return this.#book.taughtBy(addr).flatMap(({ name, ruleId }) => {
       const endsAtMs = ends.get(ruleId) ?? 0;
       return endsAtMs > bootMs ? [{ name, endsMs: Date.now() + endsAtMs - bootMs }] : [];
     });
@@ -326,7 +330,7 @@ export class Enforcer {
     const now = Number(bootTimeNs() / 1_000_000_000n);
     const ended = listLearned(state).filter(({ leases }) => leases.every(({ endsAt }) => endsAt <= now));
     for (const [policyId, addresses] of groupByPolicy(ended)) prune(state, policyId, addresses);
-    for (const { address } of ended) this.book.forget(address);
+    for (const { address } of ended) this.#book.forget(address);
   }
 
   #countLosses(): void {
