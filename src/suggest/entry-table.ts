@@ -6,8 +6,8 @@ import type { Entry } from './suggestion.ts';
  * for the name as well, and a wider prefix for the address. */
 const MAX_NAME_RANGES = 64;
 const MAX_ADDRESS_RANGES = 256;
-/** Names of one policy that may have leases; more is an error. */
-const MAX_NAMES = 16_000;
+/** Names of one policy that may have leases; some more is an error. */
+export const MAX_NAMES = 16_000;
 
 interface Row {
   readonly names: Set<string>;
@@ -26,6 +26,11 @@ export class EntryTable {
   /** @param ledTo where names led to, by name, whether anything was sent there or not */
   constructor(ledTo: ReadonlyMap<string, readonly string[]>) {
     this.#ledTo = ledTo;
+  }
+
+  /** How many names there are. */
+  get names(): number {
+    return this.#names.size;
   }
 
   hasName(name: string): boolean {
