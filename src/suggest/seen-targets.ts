@@ -16,6 +16,8 @@ const PEERS_EPHEMERAL_FROM = 32_768;
 
 /** Of the packet nothing can be said that a rule could name. */
 const UNREAD: readonly Reason[] = ['ethertype', 'unreadable', 'mapped'];
+/** The lookup itself was judged, not its answer. */
+const REFUSING: readonly Reason[] = ['dns-strict', 'dns-type', 'dns-denied'];
 /** Replies to pings, and errors about what others sent. */
 const ICMP_REPLIES = [0, 3, 4, 5, 11, 12];
 const ICMPV6_REPLIES = [1, 2, 3, 4, 129];
@@ -146,8 +148,8 @@ export class SeenTargets {
     if (qname === undefined || reason === 'dns-unreadable') return;
     if (verdict !== 'allow' && process && this.#ignored.has(process.pid)) return;
     // An answer that teaches nothing was not refused to whoever asked.
-    const isPassed = verdict !== 'deny' || reason === 'dns-inward';
-    const fate = reason === 'dns-denied' ? 'barred' : isPassed ? 'passed' : 'refused';
+    const isRefused = verdict === 'deny' && REFUSING.includes(reason);
+    const fate = reason === 'dns-denied' ? 'barred' : isRefused ? 'refused' : 'passed';
     this.#enterLookup(subject, plainName(qname), fate, timeMs, count, rule);
   }
 

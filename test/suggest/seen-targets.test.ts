@@ -185,6 +185,7 @@ describe('SeenTargets keeps lookups', () => {
       lookupEvent('c.test', { reason: 'dns-denied', rule: '-deny-name=c.test' }),
       lookupEvent('d.test', { verdict: 'allow', reason: 'learned' }),
       lookupEvent('d.test', { verdict: 'allow', reason: 'learned', subject: 'container:web' }),
+      lookupEvent('e.test', { verdict: 'deny', reason: 'dns-failed', rcode: 'nxdomain' }),
     );
     assert.deepEqual(lookupsOf(targets), [
       'host passed a.test 2 -',
@@ -192,6 +193,7 @@ describe('SeenTargets keeps lookups', () => {
       'host barred c.test 1 -deny-name=c.test',
       'host passed d.test 1 -',
       'container:web passed d.test 1 -',
+      'host passed e.test 1 -',
     ]);
   });
   test('but not those of who asks for the list', () => {
