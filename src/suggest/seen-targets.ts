@@ -210,8 +210,9 @@ export class SeenTargets {
       return;
     }
     if (!known) this.#lookupCount += 1;
-    // Its last fate counts: rules may have changed.
-    const entry: LookupEntry = { ...(known ?? newTally(timeMs)), fate };
+    // What passed once is in the list, whatever became of it later, but for what its owner denies.
+    const isKept = known?.fate === 'passed' && fate === 'refused';
+    const entry: LookupEntry = { ...(known ?? newTally(timeMs)), fate: isKept ? 'passed' : fate };
     add(entry, timeMs, count, rule);
     names.set(name, entry);
   }
