@@ -33,10 +33,12 @@ export class EntryTable {
     return this.#names.size;
   }
 
+  /** Whether a name is among them. */
   hasName(name: string): boolean {
     return this.#names.has(name);
   }
 
+  /** Allows a name ports more; `addresses` are where it led to. */
   addName(name: string, ports: readonly PortRange[], addresses: readonly string[], hasMore: boolean): void {
     if (this.#names.size >= MAX_NAMES && !this.#names.has(name)) {
       this.#leftOut += 1;
@@ -48,7 +50,7 @@ export class EntryTable {
     for (const address of [...addresses, ...(this.#ledTo.get(name) ?? [])]) row.addresses.add(address);
   }
 
-  /** @param names those that lead there, for remarks; escaped */
+  /** Allows a bare address ports more. @param names those that lead there, for remarks; escaped */
   addAddress(address: string, ports: readonly PortRange[], names: readonly string[]): void {
     const row = rowOf(this.#addresses, address);
     row.ports.push(...ports);
