@@ -83,9 +83,8 @@ export class Enforcer {
   /** Where everybody sent something since the start, for `suggest`. */
   readonly seen = new SeenTargets(readEphemeralFrom());
   readonly startedMs = Date.now();
-  /** Which names lead where. */
-  readonly book = new NameBook();
   readonly #scope: Scope;
+  readonly #book = new NameBook();
   readonly #bookFile: BookFile;
   readonly #coverage: Coverage;
   readonly #policies: Policies;
@@ -104,7 +103,7 @@ export class Enforcer {
     this.inForce = inForce;
     this.#scope = scope;
     this.#bookFile = scope.use(
-      new BookFile(inForce.context.run.namesPath, this.book, (text) => inForce.listener.remark(text)),
+      new BookFile(inForce.context.run.namesPath, this.#book, (text) => inForce.listener.remark(text)),
     );
     this.#coverage = new Coverage(inForce, {
       changed: () => {
@@ -124,7 +123,7 @@ export class Enforcer {
       // Packets of subjects leave by interfaces that are not ours.
       process: (raw) => this.#callers.describe(raw),
       interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
-      namesOf: (addr16) => this.book.namesOf(addr16),
+      namesOf: (addr16) => this.#book.namesOf(addr16),
       leasesOf: (policyId, addr16) => this.#leasesOf(policyId, addr16),
     });
     this.feed.subscribe({
@@ -173,6 +172,11 @@ export class Enforcer {
     await this.#policies.settle(adopts);
     for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current }))
       listener.remark(text, 'warning');
+  }
+
+  /** Which names lead where. */
+  get book(): NameBook {
+    return this.#book;
   }
 
   /** The policies that are in force. */
@@ -291,7 +295,7 @@ export class Enforcer {
   }
 
   #enter(name: string, address: Uint8Array, ruleIds: readonly number[]): void {
-    for (const ruleId of ruleIds) this.book.enter(name, address, ruleId);
+    for (const ruleId of ruleIds) this.#book.enter(name, address, ruleId);
     this.#bookFile.touch();
   }
 
@@ -310,7 +314,7 @@ export class Enforcer {
     const ends = new Map(
       findLearned(this.inForce.context.state, key).map(({ ruleId, endsAt }) => [ruleId, endsAt * 1_000]),
     );
-    return this.book.taughtBy(addr).flatMap(({ name, ruleId }) => {
+    return this.#book.taughtBy(addr).flatMap(({ name, ruleId }) => {
       const endsAtMs = ends.get(ruleId) ?? 0;
       return endsAtMs > bootMs ? [{ name, endsMs: Date.now() + endsAtMs - bootMs }] : [];
     });
@@ -370,7 +374,7 @@ export class Enforcer {
     for (const [policyId, addresses] of groupByPolicy(ended)) prune(state, policyId, addresses);
     if (ended.length === 0) return;
     const live = liveAddresses(all); // of another subject
-    for (const { address } of ended) if (!live.has(addressKey(address))) this.book.forget(address);
+    for (const { address } of ended) if (!live.has(addressKey(address))) this.#book.forget(address);
   }
 
   #countLosses(): void {

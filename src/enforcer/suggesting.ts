@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Answer } from '../control/server.ts';
 import { formatAddress } from '../flow/address.ts';
 import { listAddresses } from '../netlink/addresses.ts';
@@ -28,17 +29,18 @@ export interface Suggestible {
 
 /** Of one name. */
 const MAX_ADDRESSES = 64;
+const LINES_AT_ONCE = 1_000;
 const DEFAULT_EPHEMERAL_FROM = 32_768;
 
 /**
  * Answers with what was seen since the start, a line of JSON each: this enforcer first, with how many lines follow. The
  * process that asks, `pid`, is not seen: it looks up names only to explain the answer.
  */
-export function answerSuggest(
+export async function answerSuggest(
   source: Suggestible,
   request: ReadonlyMap<string, unknown>,
   answer: Answer,
-): void {
+): Promise<void> {
   source.drain();
   const pid = request.get('pid');
   if (typeof pid === 'number') source.seen.ignore(pid);
@@ -47,8 +49,13 @@ export function answerSuggest(
   );
   const denials = source.policies.flatMap(denialsOf);
   const lines = [...flows, ...lookups, ...unread, ...whereNamesLed(source.book, flows), ...denials];
-  const head = { ...describeEnforcer(source), others, lost, lines: lines.length };
-  answer.send([head, ...lines].map((each) => `${JSON.stringify(each)}\n`).join(''));
+  answer.send(`${JSON.stringify({ ...describeEnforcer(source), others, lost, lines: lines.length })}\n`);
+  // Events go on meanwhile.
+  for (let at = 0; at < lines.length; at += LINES_AT_ONCE) {
+    const some = lines.slice(at, at + LINES_AT_ONCE);
+    answer.send(some.map((each) => `${JSON.stringify(each)}\n`).join(''));
+    await nextTurn();
+  }
   answer.end();
 }
 

@@ -6,8 +6,8 @@ import type { Entry } from './suggestion.ts';
  * for the name as well, and a wider prefix for the address. */
 const MAX_NAME_RANGES = 64;
 const MAX_ADDRESS_RANGES = 256;
-/** Names of one policy that may have leases; more is an error. */
-const MAX_NAMES = 16_000;
+/** Names of one policy that may have leases; some more is an error. */
+export const MAX_NAMES = 16_000;
 
 interface Row {
   readonly names: Set<string>;
@@ -28,10 +28,17 @@ export class EntryTable {
     this.#ledTo = ledTo;
   }
 
+  /** How many names there are. */
+  get names(): number {
+    return this.#names.size;
+  }
+
+  /** Whether a name is among them. */
   hasName(name: string): boolean {
     return this.#names.has(name);
   }
 
+  /** Allows a name ports more; `addresses` are where it led to. */
   addName(name: string, ports: readonly PortRange[], addresses: readonly string[], hasMore: boolean): void {
     if (this.#names.size >= MAX_NAMES && !this.#names.has(name)) {
       this.#leftOut += 1;
@@ -43,7 +50,7 @@ export class EntryTable {
     for (const address of [...addresses, ...(this.#ledTo.get(name) ?? [])]) row.addresses.add(address);
   }
 
-  /** @param names those that lead there, for remarks; escaped */
+  /** Allows a bare address ports more. @param names those that lead there, for remarks; escaped */
   addAddress(address: string, ports: readonly PortRange[], names: readonly string[]): void {
     const row = rowOf(this.#addresses, address);
     row.ports.push(...ports);

@@ -2,11 +2,12 @@ import type { DnsEvent, Event, FlowEvent, Packet } from '../flow/event.ts';
 import { Protocol, protocolNumber } from '../flow/protocol.ts';
 import type { Reason } from '../flow/reason.ts';
 import { PORTED } from './protocols.ts';
-import type { Fate, Seen, SeenFlow, SeenLookup, SeenUnread, Way } from './seen.ts';
+import type { Fate, Seen, SeenFlow, SeenUnread, Way } from './seen.ts';
+import { type Looked, plainName, SeenLookups } from './seen-lookups.ts';
+import { addTo, newTally, type Tally, tallyOf } from './tally.ts';
 
-/** Flows that are told apart, and names that were looked up; those past it are counted together. */
+/** Flows that are told apart; those past it are counted together. */
 const MAX_FLOWS = 16_384;
-const MAX_LOOKUPS = 16_384;
 /** Addresses of one flow that are kept. */
 const MAX_ADDRESSES = 16;
 /** Processes whose lookups are left out at a time. */
@@ -16,6 +17,8 @@ const PEERS_EPHEMERAL_FROM = 32_768;
 
 /** Of the packet nothing can be said that a rule could name. */
 const UNREAD: readonly Reason[] = ['ethertype', 'unreadable', 'mapped'];
+/** The lookup itself was judged, not its answer. */
+const REFUSING: readonly Reason[] = ['dns-strict', 'dns-type', 'dns-denied'];
 /** Replies to pings, and errors about what others sent. */
 const ICMP_REPLIES = [0, 3, 4, 5, 11, 12];
 const ICMPV6_REPLIES = [1, 2, 3, 4, 129];
@@ -31,22 +34,11 @@ interface Target {
   readonly address: string | undefined;
 }
 
-interface Tally {
-  count: number;
-  firstMs: number;
-  lastMs: number;
-  rule: string | undefined;
-}
-
 interface FlowEntry extends Tally {
   readonly target: Target;
   readonly addresses: string[];
   hasMore: boolean;
   readonly reasons: Reason[];
-}
-
-interface LookupEntry extends Tally {
-  readonly fate: Fate;
 }
 
 /**
@@ -57,11 +49,9 @@ interface LookupEntry extends Tally {
 export class SeenTargets {
   readonly #ephemeralFrom: number;
   readonly #flows = new Map<string, FlowEntry>();
-  /** By subject and name. */
-  readonly #lookups = new Map<string, Map<string, LookupEntry>>();
+  readonly #lookups = new SeenLookups();
   readonly #unread = new Map<string, { readonly subject: string; readonly reason: Reason; count: number }>();
   readonly #ignored = new Set<number>();
-  #lookupCount = 0;
   #others = 0;
   #lost = 0;
 
@@ -77,9 +67,9 @@ export class SeenTargets {
     else if (event.kind === 'dns') this.#takeLookup(event);
   }
 
-  /** Takes a lookup that passed, of a name without final dot. A name explains a subject's flows where it was looked up. */
+  /** Takes a lookup that passed. A name explains a subject's flows where it was looked up. */
   look(subject: string, name: string, timeMs: number): void {
-    this.#enterLookup(subject, name, 'passed', timeMs, 1, undefined);
+    this.#enterLookup({ subject, name: plainName(name), fate: 'passed', timeMs, count: 1 });
   }
 
   /** Leaves the refused or audited lookups of a process out: one that asks on behalf of who reads the list. */
@@ -103,21 +93,11 @@ export class SeenTargets {
       for (const address of flow.addresses)
         for (const name of namesOf(address).map(plainName)) {
           const key = keyOf({ ...flow, port: flow.port, name, address: undefined });
-          if (flows.has(key) || !this.#hasLookedUp(flow.subject, name)) continue;
+          if (flows.has(key) || !this.#lookups.has(flow.subject, name)) continue;
           flows.set(key, { ...flow, name, addresses: [address], hasMore: false });
         }
     }
-    const lookups = [...this.#lookups].flatMap(([subject, names]) =>
-      [...names].map(
-        ([name, entry]): SeenLookup => ({
-          kind: 'lookup',
-          subject,
-          name,
-          ...tallyOf(entry),
-          fate: entry.fate,
-        }),
-      ),
-    );
+    const lookups = this.#lookups.list();
     const unread = [...this.#unread.values()].map((each): SeenUnread => ({ kind: 'unread', ...each }));
     return { flows: [...flows.values()], lookups, unread, others: this.#others, lost: this.#lost };
   }
@@ -146,21 +126,23 @@ export class SeenTargets {
     if (qname === undefined || reason === 'dns-unreadable') return;
     if (verdict !== 'allow' && process && this.#ignored.has(process.pid)) return;
     // An answer that teaches nothing was not refused to whoever asked.
-    const isPassed = verdict !== 'deny' || reason === 'dns-inward';
-    const fate = reason === 'dns-denied' ? 'barred' : isPassed ? 'passed' : 'refused';
-    this.#enterLookup(subject, plainName(qname), fate, timeMs, count, rule);
+    const isRefused = verdict === 'deny' && REFUSING.includes(reason);
+    const fate = reason === 'dns-denied' ? 'barred' : isRefused ? 'refused' : 'passed';
+    this.#enterLookup({
+      subject,
+      name: plainName(qname),
+      fate,
+      timeMs,
+      count,
+      ...(rule !== undefined && { rule }),
+    });
   }
 
   /* Names that taught the address to another subject explain nothing: this one would not learn it by them. */
   #namesOf({ subject, names, leases }: FlowEvent): string[] {
     if (names.length === 0) return [];
     const live = leases.map(({ name }) => plainName(name));
-    return names.map(plainName).filter((name) => live.includes(name) || this.#hasLookedUp(subject, name));
-  }
-
-  #hasLookedUp(subject: string, name: string): boolean {
-    // Where not all are known, any may be one.
-    return this.#lookupCount >= MAX_LOOKUPS || (this.#lookups.get(subject)?.has(plainName(name)) ?? false);
+    return names.map(plainName).filter((name) => live.includes(name) || this.#lookups.has(subject, name));
   }
 
   #wayOf(packet: Exclude<Packet, { family: 'unread' }>, l4Proto: number): Way {
@@ -185,33 +167,15 @@ export class SeenTargets {
       entry = { target, addresses: [], hasMore: false, reasons: [], ...newTally(timeMs) };
       this.#flows.set(key, entry);
     }
-    add(entry, timeMs, count, rule);
+    addTo(entry, timeMs, count, rule);
     if (!entry.reasons.includes(reason)) entry.reasons.push(reason);
     if (entry.addresses.includes(address)) return;
     if (entry.addresses.length < MAX_ADDRESSES) entry.addresses.push(address);
     else entry.hasMore = true;
   }
 
-  #enterLookup(
-    subject: string,
-    name: string,
-    fate: Fate,
-    timeMs: number,
-    count: number,
-    rule: string | undefined,
-  ): void {
-    const names = this.#lookups.get(subject) ?? new Map<string, LookupEntry>();
-    this.#lookups.set(subject, names);
-    const known = names.get(name);
-    if (!known && this.#lookupCount >= MAX_LOOKUPS) {
-      this.#others += count;
-      return;
-    }
-    if (!known) this.#lookupCount += 1;
-    // Its last fate counts: rules may have changed.
-    const entry: LookupEntry = { ...(known ?? newTally(timeMs)), fate };
-    add(entry, timeMs, count, rule);
-    names.set(name, entry);
+  #enterLookup(looked: Looked): void {
+    if (!this.#lookups.enter(looked)) this.#others += looked.count;
   }
 
   #countUnread(subject: string, reason: Reason, count: number): void {
@@ -251,24 +215,4 @@ function flowOf({ target, addresses, hasMore, reasons, ...tally }: FlowEntry): S
     reasons: [...reasons],
     ...tallyOf(tally),
   };
-}
-
-function tallyOf({ count, firstMs, lastMs, rule }: Tally) {
-  return { count, firstMs, lastMs, ...(rule !== undefined && { rule }) };
-}
-
-function newTally(timeMs: number): Tally {
-  return { count: 0, firstMs: timeMs, lastMs: timeMs, rule: undefined };
-}
-
-function add(tally: Tally, timeMs: number, count: number, rule: string | undefined): void {
-  tally.count += count;
-  tally.firstMs = Math.min(tally.firstMs, timeMs);
-  tally.lastMs = Math.max(tally.lastMs, timeMs);
-  tally.rule = rule;
-}
-
-function plainName(name: string): string {
-  const lower = name.toLowerCase();
-  return lower.length > 1 && lower.endsWith('.') ? lower.slice(0, -1) : lower;
 }

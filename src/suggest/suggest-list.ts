@@ -6,7 +6,7 @@ import { parseCanonicalRule, type Rule } from '../policy/rule.ts';
 import { parseSubject } from '../policy/subject.ts';
 import { holdsName } from '../policy/who.ts';
 import { findDenial } from './denials.ts';
-import { EntryTable } from './entry-table.ts';
+import { EntryTable, MAX_NAMES } from './entry-table.ts';
 import { isPlainName } from './plain-name.ts';
 import { PORTED } from './protocols.ts';
 import type { SeenFlow, SeenLookup, SubjectSeen } from './seen.ts';
@@ -116,5 +116,10 @@ function lookupsOf(
     else if (name !== '.')
       remarks.push(`the name "${escapeControl(name)}" was looked up and can't be written in a rule`);
   }
-  return names.sort();
+  const room = MAX_NAMES - table.names;
+  if (names.length > room)
+    remarks.push(
+      `${names.length - room} names that were only looked up were left out: a policy has room for ${MAX_NAMES} names`,
+    );
+  return names.sort().slice(0, room);
 }

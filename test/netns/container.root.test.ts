@@ -17,6 +17,7 @@ import { type Lab, RESOLVERS } from '../lab/topology.ts';
 import { until } from '../lab/wait.ts';
 import type { LoggedEvent } from './enforcer.ts';
 import { ALLOWED, ALLOWED_ADDRESS, BLOCKED, createRobustLab, l7egg, newInstance } from './robust-lab.ts';
+import { wordsOf } from './suggest-lab.ts';
 
 const LIMIT_MS = 15_000;
 const [{ v4: RESOLVER }] = RESOLVERS;
@@ -115,6 +116,24 @@ async function run(
 }
 
 describe('a container', () => {
+  test('that was audited is controlled by the list of what it did, which names it', async (context) => {
+    const audited = await start(context, 'same netns', '-container=listed', '-audit');
+    const script = [LOOK_UP, tryTo(ALLOWED_ADDRESS), 'sleep 600'].join(';');
+    const before = await run('listed', script, 2, { judgedBy: audited.process });
+    assert.deepEqual(await before.result(), ['known', 'open']);
+    const done = await l7egg(host, 'suggest', `-instance=${audited.instance}`);
+    assert.equal(done.code, 0, done.stderr);
+    daemon.end(namespace, 'listed');
+    await audited.process.stop();
+    const words = wordsOf(done.stdout);
+    const expected = ['-container=listed', `-resolver=${RESOLVER}`, `-name=${ALLOWED}`, '-port=80/tcp'];
+    assert.deepEqual(words, expected);
+    const enforced = await start(context, 'same netns', ...words);
+    const after = await run('listed', `${PROBE}; sleep 600`, 5, { judgedBy: enforced.process });
+    assert.deepEqual(await after.result(), CONTROLLED);
+    daemon.end(namespace, 'listed');
+    await enforced.process.stop();
+  });
   for (const where of ['same netns', 'other netns'] as const) {
     test(`named by -container, enforcer in the ${where}: controlled, each time it runs; others are not`, async (context) => {
       const { process } = await start(context, where, '-container=mine', `-name=${ALLOWED}`);

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { findCli } from '../lab/checkout.ts';
 import { addressRecords } from '../lab/records.ts';
 import { RESOLVERS } from '../lab/topology.ts';
 import { startEnforcer } from './enforcer.ts';
@@ -140,6 +141,23 @@ describe('a list', () => {
     assert.equal(await gets(lab.host, urls[1] ?? ''), true);
     await enforcer.stop();
   });
+
+  for (const shell of ['sh', 'bash'])
+    test(`as a file stands behind the command in ${shell}`, async (context) => {
+      const auditing = await startEnforcer(lab.host, [...FLAGS, '-audit']);
+      assert.equal(await gets(lab.host, `http://${OK}/`), true);
+      const path = fileOf(lab.host, await suggest(lab.host, auditing));
+      await auditing.stop();
+      const instance = newInstance();
+      context.after(() => l7egg(lab.host, 'clean', `-instance=${instance}`));
+      const script = `eval "exec ${findCli()} -instance=${instance} $(cat ${path})"`;
+      const enforcer = lab.host.spawn(shell, ['-c', script]);
+      await enforcer.waitForLine(/^enforcing on eth0/u, 15_000);
+      assert.equal(await gets(lab.host, `http://${OK}/`), true);
+      assert.equal(await gets(lab.host, `http://${NO}/`), false);
+      enforcer.kill('SIGTERM');
+      assert.equal((await enforcer.exited).code, 0);
+    });
 
   test('of what was seen lately leaves out the rest, and nothing seen is a remark', async () => {
     const auditing = await startEnforcer(lab.host, [...FLAGS, '-audit', `-netns=${lab.host.path}`]);

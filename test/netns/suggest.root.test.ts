@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { dig } from '../lab/clients.ts';
 import { type Lab, RESOLVERS } from '../lab/topology.ts';
 import { startEnforcer } from './enforcer.ts';
+import { killNow, startFor } from './robust-lab.ts';
 import {
   BARE,
   BARE_NAME,
@@ -20,6 +21,7 @@ import {
   type Step,
   strangersAreRefused,
   suggest,
+  suggestRaw,
   trafficPasses,
   wordsOf,
 } from './suggest-lab.ts';
@@ -132,6 +134,33 @@ describe('what a rule in a file audits', () => {
       await strangersAreRefused(lab.host);
       await enforcer.stop();
     }
+  });
+  test('names that no rule can hold are remarks, also such as another process made up', async () => {
+    const enforcer = await startEnforcer(lab.host, [...FLAGS, '-audit', '-dns=strict']);
+    const odd = ['*.evil.example', '$(id).evil.example', "it's.evil.example", '\\027[31m.evil.example'];
+    for (const name of odd) dig(lab.host, RESOLVERS[0].v4, [name]);
+    assert.equal(await gets(lab.host, 'http://git.example:443/'), true);
+    const list = await suggest(lab.host, enforcer);
+    await enforcer.stop();
+    assert.deepEqual(wordsOf(list).slice(2), ['-dns=strict', '-name=git.example', '-port=443/tcp']);
+    const remarks = list
+      .split('\n')
+      .filter((line) => /^# the name ".*\.evil\.example" was looked up/u.test(line));
+    assert.equal(remarks.length, odd.length, list);
+    assert.doesNotMatch(list, /[^\P{C}\n]/u);
+  });
+  test('what an enforcer has seen that another took over from is said to be missing', async (context) => {
+    const first = await startEnforcer(lab.host, [...FLAGS, '-audit']);
+    assert.equal(await gets(lab.host, 'http://git.example:443/'), true);
+    await killNow(first);
+    const gone = await suggestRaw(lab.host, `-instance=${first.instance}`);
+    assert.deepEqual([gone.code, gone.stdout], [3, '']);
+    const second = await startFor(context, lab.host, [...FLAGS, '-audit'], { instance: first.instance });
+    assert.equal(await gets(lab.host, 'http://registry.npm.example:443/'), true);
+    const list = await suggest(lab.host, second);
+    await second.stop();
+    assert.deepEqual(wordsOf(list).slice(2), ['-name=registry.npm.example', '-port=443/tcp']);
+    assert.match(list, /^# flows that were allowed before this process took over went on/mu);
   });
   test('what is enforced already is in the list, what is refused is a remark with its flag', async () => {
     const enforcer = await startEnforcer(lab.host, [

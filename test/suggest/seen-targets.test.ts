@@ -185,13 +185,30 @@ describe('SeenTargets keeps lookups', () => {
       lookupEvent('c.test', { reason: 'dns-denied', rule: '-deny-name=c.test' }),
       lookupEvent('d.test', { verdict: 'allow', reason: 'learned' }),
       lookupEvent('d.test', { verdict: 'allow', reason: 'learned', subject: 'container:web' }),
+      lookupEvent('e.test', { verdict: 'deny', reason: 'dns-failed', rcode: 'nxdomain' }),
     );
     assert.deepEqual(lookupsOf(targets), [
       'host passed a.test 2 -',
       'host refused b.test 1 -',
       'host barred c.test 1 -deny-name=c.test',
       'host passed d.test 1 -',
+      'host passed e.test 1 -',
       'container:web passed d.test 1 -',
+    ]);
+  });
+  test('that passed once, also where they are refused later, but not where they are denied', () => {
+    const targets = collect(
+      lookupEvent('a.test'),
+      lookupEvent('a.test', { verdict: 'deny' }),
+      lookupEvent('b.test'),
+      lookupEvent('b.test', { verdict: 'deny', reason: 'dns-denied' }),
+      lookupEvent('c.test', { verdict: 'deny' }),
+      lookupEvent('c.test'),
+    );
+    assert.deepEqual(lookupsOf(targets), [
+      'host passed a.test 2 -',
+      'host barred b.test 2 -',
+      'host passed c.test 2 -',
     ]);
   });
   test('but not those of who asks for the list', () => {

@@ -302,6 +302,21 @@ describe('a list says', () => {
   });
 });
 
+describe('more names than a policy has room for', () => {
+  const many = (count: number, prefix: string) =>
+    Array.from({ length: count }, (_, index) => `${prefix}${index}.example`);
+  test('are left out, and that is said', () => {
+    const seen = {
+      flows: many(16_010, 'n').map((name) => flowTo('198.51.100.1', 443, name)),
+      lookups: many(5, 'l').map((name) => lookupOf(name)),
+    };
+    const text = listOf(seen, { format: 'l7egg' }, { inForce: { dns: 'strict' } });
+    assert.equal(text.match(/^ {6}- n\d+\.example$/gmu)?.length, 16_000);
+    assert.match(text, /^# 10 flows to more names were left out/mu);
+    assert.match(text, /^# 5 names that were only looked up were left out/mu);
+  });
+});
+
 describe('parseSeen', () => {
   const lines = linesOf({ ...NOTHING, flows: [flowTo('198.51.100.1', 443, 'a.example')] }, ENFORCING);
   const rows: readonly (readonly [string, readonly string[], RegExp])[] = [
