@@ -18,7 +18,7 @@ export const COMMANDS = {
   },
   watch: {
     usage: 'watch [filters]',
-    meaning: 'who goes where and what is refused, live in the whole terminal',
+    meaning: 'who goes where, live in the whole terminal',
   },
   check: {
     usage: 'check [HOST[:PORT[/PROTO]]] [-policy=F]',
