@@ -18,7 +18,7 @@ export const COMMANDS = {
   },
   watch: {
     usage: 'watch [filters]',
-    meaning: 'the same in the whole terminal, busiest targets first',
+    meaning: 'who goes where, live in the whole terminal',
   },
   check: {
     usage: 'check [HOST[:PORT[/PROTO]]] [-policy=F]',

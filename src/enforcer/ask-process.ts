@@ -46,7 +46,7 @@ function namesIn(lines: readonly { key: string; taught: Taught[] }[]): Pick<Expl
   return { namesOf: (addr16) => names.get(addressKey(addr16)) ?? [] };
 }
 
-/* The whole answer, or nothing. */
+/* The answer, or, where time is over, what came of it: the latest names come first. */
 async function askLines(
   instance: string,
   command: string,
@@ -57,7 +57,7 @@ async function askLines(
     if (!answer) return undefined;
     const lines: string[] = [];
     for await (const line of answer) lines.push(line);
-    return signal.aborted ? undefined : lines;
+    return signal.aborted && lines.length === 0 ? undefined : lines;
   } catch {
     return undefined; // too late, too busy, or an older process that does not know the question
   }

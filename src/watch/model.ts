@@ -1,5 +1,6 @@
 import type { Event } from '../flow/event.ts';
 import type { Key } from './keys.ts';
+import { type Wanted, wantsEvent, wantsTarget } from './match.ts';
 import { Rates } from './rates.ts';
 import { isCounted, ORDERS, type Order, type Target, Targets } from './targets.ts';
 import { safeText } from './width.ts';
@@ -125,7 +126,7 @@ export class WatchModel {
 
   /** The rows that are seen, and the number of the first among all that match. */
   rows(count: number): { readonly rows: readonly Target[]; readonly first: number; readonly all: number } {
-    const matching = this.#targets.list(this.#order, (target) => this.#isWanted(target));
+    const matching = this.#targets.list(this.#order, (target) => wantsTarget(target, this.#wanted()));
     const first = Math.max(0, Math.min(this.#offset, matching.length - count));
     this.#offset = first;
     return { rows: matching.slice(first, first + count), first, all: matching.length };
@@ -134,11 +135,16 @@ export class WatchModel {
   /** The last events that match, the latest last. */
   tail(count: number): readonly Event[] {
     const found: Event[] = [];
+    const wanted = this.#wanted();
     for (let at = this.#tail.length - 1; at >= 0 && found.length < count; at--) {
       const event = this.#tail[at];
-      if (event && this.#isShown(event)) found.push(event);
+      if (event && wantsEvent(event, wanted)) found.push(event);
     }
     return found.reverse();
+  }
+
+  #wanted(): Wanted {
+    return { deniesOnly: this.#deniesOnly, search: this.#search.toLowerCase() };
   }
 
   #show(event: Event): void {
@@ -148,22 +154,6 @@ export class WatchModel {
     if (!isCounted(event)) return;
     this.#targets.add(event);
     this.#rates.add(event.verdict, event.count, event.timeMs);
-  }
-
-  #isWanted({ verdict, process, name, place, why }: Target): boolean {
-    if (this.#deniesOnly && verdict === 'allow') return false;
-    const search = this.#search.toLowerCase();
-    return search === '' || [process, name, place, why].some((text) => text.toLowerCase().includes(search));
-  }
-
-  #isShown(event: Event): boolean {
-    if (event.kind !== 'flow' && event.kind !== 'dns') return !this.#deniesOnly && this.#search === '';
-    if (this.#deniesOnly && event.verdict === 'allow') return false;
-    if (this.#search === '') return true;
-    const names = event.kind === 'dns' ? [event.qname ?? ''] : event.names;
-    const place = event.packet.family === 'unread' ? '' : event.packet.dst;
-    const texts = [...names, place, event.process?.comm ?? '', event.rule ?? '', event.reason];
-    return texts.some((text) => safeText(text).toLowerCase().includes(this.#search.toLowerCase()));
   }
 
   #command(text: string): Wish | undefined {

@@ -287,6 +287,20 @@ describe('names of leases outlive the process', () => {
     await assertKnown(context, instance);
   });
 
+  test('a process that does not answer is not waited for', async (context) => {
+    const { process, instance } = await learn(context);
+    const path = new RunDir(instance).namesPath;
+    await until(() => existsSync(path), { limitMs: LIMIT_MS, what: `"${path}"` });
+    process.kill('SIGSTOP');
+    const status = await statusJson(host, instance);
+    assert.deepEqual([status.enforcing, status.pid, status.process?.events], [true, process.pid, undefined]);
+    assert.deepEqual([status.namesFrom, status.learned[0]?.names], ['file', [ALLOWED]]);
+    assert.match(await statusText(instance), /^ +up +.*, does not answer$/mu);
+    process.kill('SIGCONT');
+    const after = await statusJson(host, instance);
+    assert.deepEqual([after.namesFrom, typeof after.process?.events], ['process', 'number']);
+  });
+
   test('kill -9, and nothing was written down: by address and rule, and that is said', async (context) => {
     const enforcer = await learn(context);
     await killNow(enforcer);
