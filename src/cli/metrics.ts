@@ -42,7 +42,7 @@ function exportOf(enforcer: MeteredEnforcer, version: string): Exporter {
     build: { version, kernel: release(), node: process.version },
     counters: () => enforcer.counters(),
     get readers() {
-      return { count: enforcer.feed.readers, lost: enforcer.feed.unread };
+      return { count: enforcer.feed.readers, lost: enforcer.feed.lost };
     },
     targetOf: (ruleId) => enforcer.targetOf(ruleId),
     takeCensus: () => census.take(),

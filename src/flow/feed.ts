@@ -21,7 +21,8 @@ export class EventFeed {
   readonly #kept: Event[] = [];
   readonly #subscriptions = new Set<Subscription>();
   #next = 0;
-  #unread = 0;
+  #published = 0;
+  #lost = 0;
 
   /** @param keep how many of the last events are kept */
   constructor(keep: number) {
@@ -30,8 +31,9 @@ export class EventFeed {
 
   /** Hands an event to every reader that wants it. */
   publish(event: Event): void {
+    this.#published += 1;
     this.#remember(event);
-    for (const subscription of this.#subscriptions) if (!deliver(subscription, event)) this.#unread += 1;
+    for (const subscription of this.#subscriptions) if (!deliver(subscription, event)) this.#lost += 1;
   }
 
   /** The kept events that `wants` lets through, oldest first. */
@@ -40,14 +42,19 @@ export class EventFeed {
     return ordered.filter(wants);
   }
 
+  /** How many events there were. */
+  get published(): number {
+    return this.#published;
+  }
+
+  /** How many events readers did not take, of all readers together. */
+  get lost(): number {
+    return this.#lost;
+  }
+
   /** How many readers there are. */
   get readers(): number {
     return this.#subscriptions.size;
-  }
-
-  /** How many events readers did not take, all of them together. */
-  get unread(): number {
-    return this.#unread;
   }
 
   /** Hands `reader` what comes from now on and `wants` lets through, until the answer is disposed of. Idempotent. */
@@ -65,8 +72,8 @@ export class EventFeed {
 }
 
 /*
- * False when it was wanted and not taken. What was lost before an event that a reader does not want is lost to it all
- * the same.
+ * Answers false when the reader lost it. What was lost before an event that a reader does not want is lost to it all the
+ * same.
  */
 function deliver(subscription: Subscription, event: Event): boolean {
   const { reader, wants, lost } = subscription;
