@@ -37,11 +37,6 @@ export class BoundedCounts {
     }
   }
 
-  /** Gives up the series that `isKept` does not want, and so makes room. */
-  retain(isKept: (labels: Sample['labels']) => boolean): void {
-    for (const [key, { labels }] of this.#series) if (!isKept(labels)) this.#series.delete(key);
-  }
-
   /** What was counted for want of room in the series of the others. */
   get others(): number {
     return this.#others;

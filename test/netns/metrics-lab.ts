@@ -4,11 +4,17 @@
  */
 import type { TestContext } from 'node:test';
 import type { Namespace } from '../lab/namespace.ts';
-import { type Exposition, parseExposition } from '../metrics/exposition.ts';
+import { until } from '../lab/wait.ts';
+import { type Exposition, findSamples, parseExposition } from '../metrics/exposition.ts';
 import type { RunningEnforcer } from './enforcer.ts';
 import { FLAGS, startFor } from './robust-lab.ts';
 
 const LIMIT_MS = 10_000;
+/** Longer than a census is kept. */
+const SHOWN_LIMIT_MS = 12_000;
+
+/** Of series of the host. */
+export const OF_HOST = { subject: 'host' };
 
 /** What one request was answered. */
 export interface Answered {
@@ -61,4 +67,24 @@ export async function ask(host: Namespace, url: string, words: readonly string[]
     headers,
     body: done.stdout.slice(end + 4),
   };
+}
+
+/** Scrapes until `isThere`, and answers with that scrape. */
+export function scrapeUntil(
+  { scrape }: Metered,
+  what: string,
+  isThere: (metrics: Exposition) => boolean,
+): Promise<Exposition> {
+  return until(
+    async () => {
+      const metrics = await scrape();
+      return isThere(metrics) && metrics;
+    },
+    { limitMs: SHOWN_LIMIT_MS, what },
+  );
+}
+
+/** What each label of the samples of a metric is, and its value: `eth0|egress|1`. */
+export function listed(metrics: Exposition, name: string): string[] {
+  return findSamples(metrics, name).map(({ labels, value }) => [...labels.values(), value].join('|'));
 }
