@@ -137,7 +137,7 @@ export const FLAGS: readonly FlagSpec[] = [
     'since',
     'value',
     'TIME',
-    'what happened in the last 90s, 10m, 2h, 1d, or since 2026-01-31T08:30:00Z',
+    'what happened in the last 90s, 10m, 2h, 1d or since 2026-01-31T08:30Z',
     [...OBSERVERS, 'suggest'],
   ),
   flag('json', 'boolean', '', 'print JSON, of events one a line', ['status', 'observe']),
