@@ -52,11 +52,12 @@ export class CensusTaker {
   async take(): Promise<Census> {
     const begunMs = performance.now();
     const turns = this.#turns;
+    const inForce = this.#enforcer.policyIds();
     const tally = {
-      outbound: new Tally(),
-      inbound: new Tally(),
-      addresses: new Tally(),
-      leases: new Tally(),
+      outbound: new Tally(inForce),
+      inbound: new Tally(inForce),
+      addresses: new Tally(inForce),
+      leases: new Tally(inForce),
     };
     const looks = this.#looks(tally);
     const maps: MapFill[] = [];
@@ -72,7 +73,7 @@ export class CensusTaker {
       maps.push({ name, entries, maxEntries });
     }
     turns.begin();
-    const rules = new Tally();
+    const rules = new Tally(inForce);
     for (const [index, { policyId }] of this.#enforcer.rules().entries()) {
       rules.add(policyId);
       if (index % BLOCK === 0) await turns.give();
@@ -158,9 +159,13 @@ export class CensusTaker {
   }
 }
 
-/** Counts by number of a policy. */
+/** Counts by number of a policy, from 0 for those in force. */
 class Tally {
-  readonly counts = new Map<number, number>();
+  readonly counts: Map<number, number>;
+
+  constructor(inForce: readonly number[]) {
+    this.counts = new Map(inForce.map((policyId) => [policyId, 0]));
+  }
 
   add(policyId: number, count = 1): void {
     this.counts.set(policyId, (this.counts.get(policyId) ?? 0) + count);

@@ -11,6 +11,7 @@ import type { RuleTarget } from '../metrics/common-names.ts';
 import type { Rule } from '../policy/rule.ts';
 import { isByAddress, whoText } from '../policy/who.ts';
 import type { Enforcer } from './enforcer.ts';
+import type { InstanceRecord } from './run-dir.ts';
 
 /** A map that can be counted. */
 export interface MeteredMap {
@@ -26,6 +27,8 @@ export interface MeteredEnforcer {
   readonly maps: readonly MeteredMap[];
   /** Counters of the programs. Throws SystemError. */
   counters(): { readonly [name: string]: number };
+  /** The numbers of the policies in force. */
+  policyIds(): readonly number[];
   /** The rules in force. */
   rules(): readonly SubjectRule[];
   /** A rule that is or was in force. */
@@ -53,6 +56,7 @@ export function meter(enforcer: Enforcer): MeteredEnforcer {
         blocks: (atOnce) => readBlocks(map, atOnce),
       })),
     counters: () => readCounters(state),
+    policyIds: () => recordOf(enforcer)?.policies.map(({ policyId }) => policyId) ?? [],
     rules: () => enforcer.rules,
     ruleOf: (id) => enforcer.ruleOf(id),
     targetOf: (ruleId) => targetOf(enforcer.ruleOf(ruleId)?.rule),
@@ -62,9 +66,13 @@ export function meter(enforcer: Enforcer): MeteredEnforcer {
   };
 }
 
-function* lookAtHooks({ inForce: { context } }: Enforcer): Generator<Attachment> {
-  const { state, pins, run } = context;
-  const record = run.currentRecord(activeEpoch(state));
+function recordOf({ inForce: { context } }: Enforcer): InstanceRecord | undefined {
+  return context.run.currentRecord(activeEpoch(context.state));
+}
+
+function* lookAtHooks(enforcer: Enforcer): Generator<Attachment> {
+  const { pins } = enforcer.inForce.context;
+  const record = recordOf(enforcer);
   const netns = record?.netns.inode ?? 0;
   for (const { name, ifindex } of record?.interfaces ?? []) {
     for (const direction of ATTACH_ORDER) {
