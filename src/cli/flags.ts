@@ -133,13 +133,10 @@ export const FLAGS: readonly FlagSpec[] = [
   flag('proto', 'list', 'PROTO', 'events of a protocol: tcp, udp, icmp, icmpv6, sctp, proto-47', OBSERVERS),
   flag('process', 'list', 'WHO', 'events of a process: its command, path or id', OBSERVERS),
   flag('rule', 'list', 'RULE', 'events that a rule decided', OBSERVERS),
-  flag(
-    'since',
-    'value',
-    'TIME',
-    'what happened in the last 90s, 10m, 2h, 1d or since 2026-01-31T08:30Z',
-    [...OBSERVERS, 'suggest'],
-  ),
+  flag('since', 'value', 'TIME', 'what happened in the last 90s, 10m, 2h, 1d or since 2026-01-31T08:30Z', [
+    ...OBSERVERS,
+    'suggest',
+  ]),
   flag('json', 'boolean', '', 'print JSON, of events one a line', ['status', 'observe']),
   flag('version', 'boolean', '', 'print the version', COMMAND_NAMES),
   { ...flag('help', 'boolean', '', 'print this help', COMMAND_NAMES), alias: 'h' },

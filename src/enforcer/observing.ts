@@ -3,6 +3,7 @@ import type { Event } from '../flow/event.ts';
 import { EventQueue } from '../flow/event-queue.ts';
 import type { EventFeed } from '../flow/feed.ts';
 import { FILTERS, type FilterTexts, NO_FILTER, parseFilter } from '../flow/filter.ts';
+import { makePace } from '../flow/pace.ts';
 import { renderJson } from '../flow/render-json.ts';
 
 /** What is asked of `observe`: the last of the past events that the filter wants, and those to come. */
@@ -14,6 +15,9 @@ export interface ObserveRequest {
   readonly filter: FilterTexts;
 }
 
+/** From one piece to the next for a reader: what comes meanwhile is sent together. */
+const PACE_MS = 20;
+
 /* Many readers of one event: it is written once. */
 const lines = new WeakMap<Event, string>();
 
@@ -23,7 +27,7 @@ export function observe(feed: EventFeed, request: ReadonlyMap<string, unknown>, 
   const wants = parseFilter(filter, Date.now());
   const wanted = feed.past(wants);
   const past = last === undefined ? wanted : wanted.slice(wanted.length - Math.min(last, wanted.length));
-  const queue = new EventQueue(answer, lineOf, setImmediate, past);
+  const queue = new EventQueue(answer, lineOf, makePace(PACE_MS), past);
   answer.send('');
   if (!follow) {
     queue.onceEmpty(() => answer.end());

@@ -7,6 +7,7 @@ import { measureAdded } from './added-cost.ts';
 import { Compiler } from './compile.ts';
 import { measureFreshNames } from './fresh-names.ts';
 import { measureLoading } from './load-prefixes.ts';
+import { measureObserving } from './observe-cost.ts';
 import { measurePaths } from './packet-paths.ts';
 import { Report } from './report.ts';
 import { measureRunning } from './running-cost.ts';
@@ -23,6 +24,7 @@ const SECTIONS = {
   swap: measureSwap,
   subjects: measureSubjects,
   scrapes: measureScrapes,
+  observe: measureObserving,
 };
 
 const report = new Report();

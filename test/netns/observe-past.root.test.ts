@@ -72,6 +72,8 @@ describe('observe -json tells of', () => {
     [['-proto=tcp'], ({ proto }) => proto === 'tcp'],
     [['-proto=udp,icmp'], ({ proto }) => proto === 'udp' || proto === 'icmp'],
     [['-process=curl'], ({ comm }) => comm === 'curl'],
+    [['-process=/usr/bin/curl'], ({ exe }) => exe === '/usr/bin/curl'],
+    [['-process=/usr/bin/dig,ping'], ({ exe, comm }) => exe === '/usr/bin/dig' || comm === 'ping'],
     [[`-rule=-cidr=${CIDR}`], ({ rule }) => rule === `-cidr=${CIDR}`],
     [[`-rule=${CIDR}`], ({ rule }) => rule === `-cidr=${CIDR}`],
     [['-rule=.listed.example'], ({ rule }) => rule === '-cn=.listed.example'],

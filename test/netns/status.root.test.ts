@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { LIMITS } from '../../src/datapath/layout.ts';
 import { RunDir } from '../../src/enforcer/run-dir.ts';
 import { createCgroup } from '../lab/cgroup.ts';
 import { findCli } from '../lab/checkout.ts';
@@ -28,7 +29,7 @@ import {
 import { isStatus, statusJson } from './status-schema.ts';
 
 const LIMIT_MS = 10_000;
-const HOOKS = ['socket', 'enter', 'send4', 'send6', 'call4', 'call6', 'leave'];
+const HOOKS = ['socket', 'enter', 'send4', 'send6', 'end', 'call4', 'call6', 'leave'];
 
 let lab: Lab;
 let host: Namespace;
@@ -101,7 +102,7 @@ describe('status on interfaces', () => {
     assert.ok(status.memoryBytes > 50e6 && status.memoryBytes < 300e6, `${status.memoryBytes}`);
     assert.equal(status.process?.pid, enforcer.process.pid);
     assert.ok((status.process?.readers ?? 0) >= 1);
-    assert.equal(status.layout, 3);
+    assert.equal(status.layout, LIMITS.LAYOUT_VERSION);
   });
 
   test('live flows are counted by protocol and direction, until they end', async (context) => {
