@@ -1,7 +1,10 @@
 import { askProcess } from '../enforcer/ask-process.ts';
-import { readStatus } from '../enforcer/status.ts';
+import { readStatus, type Status } from '../enforcer/status.ts';
 import { mentionOthers } from './others.ts';
 import { renderStatus } from './render-status.ts';
+
+/** Rules and addresses of a JSON that is indented. */
+const MAX_INDENTED = 10_000;
 
 /** Prints what is in force. Exit code 0 enforcing, 3 not. */
 export async function runStatus(options: {
@@ -11,8 +14,13 @@ export async function runStatus(options: {
   const status = readStatus(options.instance, await askProcess(options.instance));
   process.stdout.write(
     options.json
-      ? `${JSON.stringify(status, undefined, 2)}\n`
+      ? `${JSON.stringify(status, undefined, isLong(status) ? undefined : 2)}\n`
       : renderStatus(status, mentionOthers(options.instance)),
   );
   return status.enforcing ? 0 : 3;
+}
+
+/* Nobody reads so much with his eyes, and it is half as long on one line. */
+function isLong({ rules, learned }: Status): boolean {
+  return rules.length + learned.length > MAX_INDENTED;
 }
