@@ -59,14 +59,27 @@ interface RuleSum {
 /* There may be a hundred thousand of them: a sum is added to in place. */
 function sumByName(rules: readonly Rule[]): RuleSum[] {
   const sums = new Map<string, RuleSum>();
+  let last: RuleSum | undefined;
   for (const rule of rules) {
-    const key = `${rule.subject}\n${rule.policy}\n${rule.rule}`;
-    const sum = sums.get(key) ?? { rule, count: 0, allowed: 0, refused: 0, learned: 0, evicted: 0 };
-    if (sum.count === 0) sums.set(key, sum);
+    const sum: RuleSum = last && isSameName(last.rule, rule) ? last : sumOf(sums, rule);
+    last = sum;
     sum.count += 1;
     for (const count of COUNTS) sum[count] += rule[count];
   }
   return [...sums.values()];
+}
+
+function isSameName(a: Rule, b: Rule): boolean {
+  return a.rule === b.rule && a.policy === b.policy && a.subject === b.subject;
+}
+
+function sumOf(sums: Map<string, RuleSum>, rule: Rule): RuleSum {
+  const key = `${rule.subject}\n${rule.policy}\n${rule.rule}`;
+  const known = sums.get(key);
+  if (known) return known;
+  const sum = { rule, count: 0, allowed: 0, refused: 0, learned: 0, evicted: 0 };
+  sums.set(key, sum);
+  return sum;
 }
 
 const COUNTS = ['allowed', 'refused', 'learned', 'evicted'] as const;

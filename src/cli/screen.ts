@@ -46,8 +46,8 @@ export class Screen implements Disposable {
     const changed = lines.flatMap((line, index) =>
       line === this.#shown[index] ? [] : `\x1b[${index + 1};1H${line}\x1b[0m\x1b[K`,
     );
-    if (changed.length > 0) put(BEGIN_FRAME + changed.join('') + END_FRAME);
-    this.#shown = lines;
+    const isShown = changed.length === 0 || put(BEGIN_FRAME + changed.join('') + END_FRAME);
+    this.#shown = isShown ? lines : [];
   }
 
   /** The next frame is drawn in full. */
@@ -74,12 +74,14 @@ export class Screen implements Disposable {
   }
 }
 
-/* In this turn: on the way out there is no other. */
-function put(text: string): void {
+/* In this turn: on the way out there is no other. Answers whether all was written. */
+function put(text: string): boolean {
   try {
     for (let bytes = Buffer.from(text); bytes.length > 0; ) bytes = bytes.subarray(writeSync(1, bytes));
+    return true;
   } catch {
     // EIO: the terminal is gone; whoever reads its keys sees their end. EAGAIN: somebody made it non-blocking: the
     // next frame comes.
+    return false;
   }
 }

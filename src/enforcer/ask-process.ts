@@ -42,6 +42,7 @@ function namesOfFile(instance: string): Explained {
 }
 
 function namesIn(lines: readonly { key: string; taught: Taught[] }[]): Pick<Explained, 'namesOf'> {
+  if (lines.length === 0) return { namesOf: () => [] };
   const names = new Map(lines.map(({ key, taught }) => [key, taught]));
   return { namesOf: (addr16) => names.get(addressKey(addr16)) ?? [] };
 }

@@ -46,18 +46,37 @@ const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** The rules in force with their counts. Throws SystemError. */
 export function readRules(state: MapSource, record: InstanceRecord): RuleStatus[] {
-  const counts = new Map<number, readonly number[]>();
-  const places = COUNTS.map((name) => placeOf('rule_state', name)[0]);
-  state.map('rule_states').visit((keys, keyAt, values, at) => {
-    const read = places.map((place) => Number(values.getBigUint64(at + place, IS_LITTLE_ENDIAN)));
-    counts.set(keys.getUint32(keyAt, IS_LITTLE_ENDIAN), read);
+  const map = state.map('rule_states');
+  // There may be a hundred thousand of them: no object for each.
+  const counts = new Float64Array(map.info.maxEntries * COUNTS.length);
+  const places = new Map<number, number>();
+  const offsets = COUNTS.map((name) => placeOf('rule_state', name)[0]);
+  map.visit((keys, keyAt, values, at) => {
+    const place = places.size * COUNTS.length;
+    places.set(keys.getUint32(keyAt, IS_LITTLE_ENDIAN), place);
+    for (let i = 0; i < COUNTS.length; i++) counts[place + i] = readCount(values, at + (offsets[i] ?? 0));
   }, READ_LIMIT_MS);
   const subjects = subjectNames(record);
   return record.rules.map(({ id, canonical, source, policyId, policy = 'flags' }) => {
-    const [allowed = 0, refused = 0, learned = 0, evicted = 0] = counts.get(id) ?? [];
-    const subject = subjects.get(policyId) ?? `#${policyId}`;
-    return { rule: source, canonical, subject, policy, id, allowed, refused, learned, evicted };
+    const place = places.get(id) ?? Number.NaN;
+    return {
+      rule: source,
+      canonical,
+      subject: subjects.get(policyId) ?? `#${policyId}`,
+      policy,
+      id,
+      allowed: counts[place] ?? 0,
+      refused: counts[place + 1] ?? 0,
+      learned: counts[place + 2] ?? 0,
+      evicted: counts[place + 3] ?? 0,
+    };
   });
+}
+
+/* 64 bits, by halves: a BigInt takes longer. */
+function readCount(values: DataView, at: number): number {
+  const [low, high] = IS_LITTLE_ENDIAN ? [at, at + 4] : [at + 4, at];
+  return values.getUint32(high, IS_LITTLE_ENDIAN) * 2 ** 32 + values.getUint32(low, IS_LITTLE_ENDIAN);
 }
 
 /** The addresses with live leases of rules in force. Throws SystemError. */
