@@ -211,7 +211,7 @@ test('status of cgroups: hooks of each, its own rules and leases', async (contex
   );
   assert.ok(status.rules.every((rule) => rule.subject === subject?.subject));
   assert.ok(status.programs.some(({ name }) => name.startsWith('l7egg_leave')));
-  assert.match(await statusText(enforcer.instance), /^ +hooks +7 of 7: socket, /mu);
+  assert.match(await statusText(enforcer.instance), /^ +hooks +8 of 8: socket, /mu);
 });
 
 test('status of what an earlier version wrote down', async (context) => {
