@@ -57,6 +57,33 @@ static __always_inline void tell_unparsed(struct __sk_buff *skb, struct scratch 
 	send_dns_event(s, 0);
 }
 
+/* The answer is an error of the code `rcode`. Each question is a series of its own: that one resolver fails for many names
+ * hides none of them.
+ */
+__noinline int tell_failed(struct __sk_buff *skb, __u32 area, __u32 rcode)
+{
+	struct series_key key = { .reason = REASON_DNS_FAILED, .rcode = rcode };
+	struct scratch *s = get_scratch(area);
+	struct share share;
+
+	if (!s)
+		return 0;
+	key.remote_port_be = s->pkt.source_port_be;
+	key.policy = s->policy;
+	key.l4_proto = s->pkt.l4_proto;
+	key.question = (__u32)(s->name_hash ^ s->name_hash >> 32) ^ (__u32)s->qtype << 16;
+	copy_addr(&key.remote, &s->pkt.source);
+	share = next_in_series(&key);
+	if (!share.count)
+		return 0;
+	start_dns_event(skb, s, 1, VERDICT_ALLOW, REASON_DNS_FAILED, 0);
+	s->event.head.rcode = rcode;
+	s->event.head.count = share.count;
+	s->event.head.window_ms = share.window_ms;
+	send_dns_event(s, 0);
+	return 1;
+}
+
 /* Stores what was collected, for the rules in s->rules. */
 static __always_inline void store_collected(struct __sk_buff *skb, struct scratch *s)
 {
@@ -122,6 +149,7 @@ __noinline int handle_answer(struct __sk_buff *skb, __u32 area)
 	s->n_rules = 0;
 	s->rules[0] = 0;
 	s->qtype = 0;
+	s->asker_cookie = 0;
 	if (pkt->is_fragment) {
 		tell_unparsed(skb, s, UNPARSED_FRAGMENT);
 		return 0;
@@ -199,6 +227,7 @@ __noinline int handle_answer(struct __sk_buff *skb, __u32 area)
 			s->n_rules = i + 1;
 	}
 	epoch = pending->epoch;
+	s->asker_cookie = pending->socket_cookie;
 
 	/* Once: who deletes it, may learn from it. */
 	if (forget_query(s, is_observed)) {
@@ -213,6 +242,7 @@ __noinline int handle_answer(struct __sk_buff *skb, __u32 area)
 	}
 	if (flags & DNS_RCODE) {
 		count(COUNT_RCODE);
+		tell_failed(skb, s->area, flags & DNS_RCODE);
 		return 0;
 	}
 	if (flags & DNS_FLAG_TRUNCATED)

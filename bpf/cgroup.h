@@ -180,7 +180,7 @@ static __always_inline int judge_subject_packet(struct __sk_buff *skb, struct sc
 	s->asks_home = is_in_netns(skb, subject);
 	to_resolver = goes_to_resolver(s, c);
 	socket = to_resolver ? SOCKET_NONE : match_socket(skb, s);
-	if (passes_by_socket(s, socket) || is_link_upkeep(skb, s))
+	if (passes_by_socket(skb, s, socket) || is_link_upkeep(skb, s))
 		return CGROUP_PASS;
 	if (to_resolver) {
 		if (judge_query(skb, s->area) == QUERY_PASS)

@@ -42,9 +42,13 @@ INSTANCE(fragment);
 INSTANCE(onlink_key);
 INSTANCE(dhcp_key);
 INSTANCE(proc);
+INSTANCE(program_key);
+INSTANCE(kernel_path);
+INSTANCE(kernel_types);
 INSTANCE(series_key);
 INSTANCE(series);
 INSTANCE(event);
+INSTANCE(end_event);
 INSTANCE(dns_event);
 INSTANCE(lesson);
 

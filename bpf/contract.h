@@ -13,7 +13,7 @@
 #define L7EGG_CONTRACT_H
 
 /* Stored with the pins. Raised when a kept map changes its shape. */
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 
 #define MAX_RULES 131072 /* of one policy; those of the one before it still have their counters */
 #define MAX_FLOWS 262144
@@ -24,6 +24,8 @@
 #define MAX_OBSERVED 8192
 #define MAX_ALIASES 16384
 #define MAX_PROCS 16384
+#define MAX_PROGRAMS 4096
+#define MAX_CGROUP_PATHS 4096
 #define MAX_SERIES 8192
 #define MAX_FRAGMENTS 4096
 #define MAX_DNS_STREAMS 4096
@@ -40,6 +42,7 @@
 #define MAX_PATTERNS 8	   /* patterns tried for one name */
 #define MAX_PORTS 16	   /* port ranges of one rule */
 #define PATTERN_BYTES 256
+#define PATH_BYTES 256 /* of a program or cgroup: of a longer one the end is kept */
 
 struct addr {
 	union {
@@ -203,8 +206,15 @@ struct flow {
 	__u32 epoch; /* of the slot in which the rule was last found */
 	__u32 flags; /* FLOW_* */
 	__u32 checked_jiffies; /* tick in which it was last found not to be idle */
+	__u64 bytes; /* of payload; later fragments are of no flow */
+	__u64 packets;
+	__u64 socket_cookie; /* that sent the first packet; 0 = none of this host */
+	__u32 ifindex; /* by which the first packet left; 0 = means nothing to user space */
+	__u32 pad;
 };
 #define FLOW_FIN 1 /* local end has closed; idle limit applies */
+#define FLOW_OF_SOCKET 2 /* TCP of this host: its socket knows what it carried, and tells its end */
+#define FLOW_TOLD 4 /* its end was told */
 
 /* A socket's own flow; compared in full, the socket may have moved on. */
 struct socket_flow {
@@ -212,7 +222,7 @@ struct socket_flow {
 	__u32 epoch; /* of the slot in which its rule was last found */
 	__u32 inbound; /* 1: somebody outside began it, whatever the rules say */
 	__u32 rule; /* that allowed it; of an outbound one */
-	__u32 pad;
+	__u32 ifindex; /* as in struct flow */
 };
 
 struct inbound {
@@ -260,6 +270,7 @@ struct pending_key {
 struct pending {
 	__u64 asked_boot_ns;
 	__u64 name_hash;
+	__u64 socket_cookie; /* of who asked */
 	__u32 epoch; /* of the slot in which rules were looked up */
 	__u16 qtype;
 	__u16 name_length; /* wire bytes in name */
@@ -324,6 +335,49 @@ struct proc {
 	__u32 pid; /* thread group id */
 	__u32 uid;
 	__u8 comm[16];
+	__u64 started_ns; /* boot time at which the process began; with pid and exec_id the key of its program */
+	__u64 cgroup_id;
+	__u32 exec_id; /* goes up by one with each exec() */
+	__u32 pad;
+};
+
+/* What a process executes, for as long as it does. */
+struct program_key {
+	__u64 started_ns;
+	__u32 pid;
+	__u32 exec_id;
+};
+
+/* A path, from its root on; it lies at the end of `bytes`. */
+struct kernel_path {
+	__u32 length; /* 0 = not known */
+	__u32 is_cut; /* there was more in front */
+	__u8 bytes[PATH_BYTES];
+};
+
+/* Offsets in bytes in the types of this kernel, from its BTF; set when the programs are loaded. */
+struct kernel_types {
+	__u32 is_known; /* 0: the kernel tells none, and neither programs nor cgroups have paths */
+	__u32 task_leader;
+	__u32 task_started;
+	__u32 task_exec_id;
+	__u32 task_mm;
+	__u32 task_cgroups;
+	__u32 mm_exe_file;
+	__u32 file_mount; /* a struct vfsmount */
+	__u32 file_dentry;
+	__u32 dentry_parent;
+	__u32 dentry_name;
+	__u32 dentry_name_length;
+	__u32 vfsmount_root;
+	__u32 mount_vfsmount; /* where in a struct mount its struct vfsmount lies */
+	__u32 mount_parent;
+	__u32 mount_point;
+	__u32 css_set_cgroup; /* in the tree of cgroup2 */
+	__u32 cgroup_node;
+	__u32 node_name;
+	__u32 node_parent;
+	__u32 sock_flags;
 };
 
 /* Refusals of one kind: the first is an event, the next are counted. */
@@ -333,9 +387,9 @@ struct series_key {
 	__u16 policy;
 	__u8 l4_proto;
 	__u8 reason;
-	__u16 pad;
+	__u16 rcode; /* of a failed lookup */
 	__u32 pid;
-	__u32 pad2;
+	__u32 question; /* of a failed lookup: hash of name and type */
 };
 
 struct series {
@@ -416,6 +470,21 @@ struct event {
 	__u16 n_addrs; /* EVENT_DNS learned: addresses stored */
 	__u16 name_length; /* bytes of name that are used; wire form, lower case */
 	__u16 rcode;
+	__u64 started_ns; /* of the process, as in struct proc; so are the next two */
+	__u64 cgroup_id;
+	__u32 exec_id;
+	__u32 window_ms; /* the time that count is of; 0 = the first of its series */
+};
+
+/* EVENT_FLOW with REASON_ENDED: what the flow carried. */
+struct end_event {
+	struct event head;
+	__u64 bytes; /* of payload */
+	__u64 packets;
+	__u64 bytes_in; /* towards this host, where has_in */
+	__u64 packets_in;
+	__u32 has_in;
+	__u32 pad;
 };
 
 /* EVENT_DNS is followed by the name, and by learned addresses behind it, at the next multiple of 8: a record

@@ -12,6 +12,7 @@
 #define DNS_OPCODE 0x7800
 #define DNS_FLAG_TRUNCATED 0x0200
 #define DNS_RCODE 0x000f
+#define DNS_NXDOMAIN 3
 #define DNS_CLASS_IN 1
 
 #define TYPE_A 1

@@ -110,10 +110,13 @@ static __always_inline int tell_denial(struct scratch *s)
 	return 1;
 }
 
-static __always_inline void tell_query(struct __sk_buff *skb, struct scratch *s, __u32 verdict)
+/* rcode: of the answer that we will give by ourselves; 0 = none. */
+static __always_inline void tell_query(struct __sk_buff *skb, struct scratch *s, __u32 verdict,
+				       __u32 rcode)
 {
 	start_dns_event(skb, s, 0, verdict, s->result.reason, 0);
 	s->event.head.rule = s->result.rule;
+	s->event.head.rcode = rcode;
 	send_dns_event(s, 0);
 }
 
@@ -123,8 +126,8 @@ static __always_inline void tell_query(struct __sk_buff *skb, struct scratch *s,
 __noinline int judge_query(struct __sk_buff *skb, __u32 area)
 {
 	struct scratch *s = get_scratch(area);
+	int verdict, is_answered;
 	__u32 flags;
-	int verdict;
 
 	if (!s)
 		return QUERY_DROP;
@@ -138,26 +141,28 @@ __noinline int judge_query(struct __sk_buff *skb, __u32 area)
 			s->n_rules = 0;
 			remember_query(s, &observed_queries);
 		}
-		tell_query(skb, s, VERDICT_WOULD_DENY);
+		tell_query(skb, s, VERDICT_WOULD_DENY, 0);
 		return QUERY_PASS;
 	}
-	tell_query(skb, s, VERDICT_DENY);
+	/* In tc it is answered, see answer_query; a cgroup's hook can only drop it. */
+	is_answered = verdict == QUERY_REFUSE && s->area == PACKET_SCRATCH && !is_tcp(&s->pkt);
+	tell_query(skb, s, VERDICT_DENY, is_answered ? DNS_NXDOMAIN : 0);
 	return verdict;
 }
 
 static __always_inline void allow_flow(struct __sk_buff *skb, struct scratch *s)
 {
-	__u32 rule = s->result.rule;
+	__u32 rule = s->result.rule, flags = 0;
 	struct rule_state *state = bpf_map_lookup_elem(&rule_states, &rule);
 
 	if (state)
 		__sync_fetch_and_add(&state->allowed, 1);
-	keep_flow(&s->key, rule, s->epoch);
-	if (is_tcp(&s->pkt))
-		keep_with_socket(skb, s->area, 0);
+	note_sender(skb, s);
+	if (is_tcp(&s->pkt) && keep_with_socket(skb, s->area, 0))
+		flags = FLOW_OF_SOCKET;
+	keep_flow(skb, s, flags);
 	if (is_tcp(&s->pkt) && !is_first_tcp(&s->pkt) && s->result.verdict == VERDICT_ALLOW)
 		s->result.reason = REASON_ESTABLISHED;
-	note_sender(skb, s);
 	tell_flow(s->area);
 }
 
@@ -185,10 +190,10 @@ static __always_inline void note_unparsed(struct scratch *s, int parsed)
 }
 
 /* What the socket of a TCP packet knows, before anything else is looked at. 1 = passes. */
-static __always_inline int passes_by_socket(struct scratch *s, int socket)
+static __always_inline int passes_by_socket(struct __sk_buff *skb, struct scratch *s, int socket)
 {
 	if (socket == SOCKET_ENDING)
-		is_known_flow(s->area); /* notes the end where the map has it */
+		is_known_flow(skb, s->area); /* notes the end where the map has it */
 	return socket == SOCKET_FLOW || socket == SOCKET_ENDING;
 }
 
@@ -215,7 +220,7 @@ static __always_inline int judge_packet(struct __sk_buff *skb, struct scratch *s
 	}
 	if (is_first_tcp(pkt)) {
 		judge_rules(s->area);
-	} else if (is_known_flow(s->area)) {
+	} else if (is_known_flow(skb, s->area)) {
 		if (pkt->is_fragment)
 			admit_fragments(pkt, s->policy);
 		else if (socket == SOCKET_OTHER)
@@ -344,7 +349,7 @@ static __always_inline int egress_verdict(struct __sk_buff *skb, __u32 policy, i
 	to_resolver = goes_to_resolver(s, c);
 	/* Names are judged in every packet, also of a connection from before its other end was trusted. */
 	socket = to_resolver ? SOCKET_NONE : match_socket(skb, s);
-	if (passes_by_socket(s, socket) || is_link_upkeep(skb, s))
+	if (passes_by_socket(skb, s, socket) || is_link_upkeep(skb, s))
 		return PASS;
 	if (to_resolver) {
 		verdict = answer_query(skb, s->area, with_l2, judge_query(skb, s->area));

@@ -3,6 +3,7 @@
 #ifndef L7EGG_EVENT_H
 #define L7EGG_EVENT_H
 
+#include "kernel-path.h"
 #include "parse.h"
 
 #define SERIES_NS 1000000000ULL
@@ -12,43 +13,69 @@ static __always_inline struct proc *find_process(__u64 cookie)
 	return cookie ? bpf_map_lookup_elem(&procs, &cookie) : NULL;
 }
 
+/* Looking its program up keeps that from being forgotten: it was written when the process first called. */
 static __always_inline void add_process(struct event *event, struct proc *proc)
 {
+	struct program_key key = {};
+
 	if (!proc)
 		return;
+	key.started_ns = proc->started_ns;
+	key.pid = proc->pid;
+	key.exec_id = proc->exec_id;
+	bpf_map_lookup_elem(&programs, &key);
+	event->started_ns = proc->started_ns;
+	event->exec_id = proc->exec_id;
+	event->cgroup_id = proc->cgroup_id;
 	event->pid = proc->pid;
 	event->uid = proc->uid;
 	__builtin_memcpy(event->comm, proc->comm, sizeof(event->comm));
 }
 
-/* How many events this one stands for; 0 = it only counts for a later one. */
-static __always_inline __u64 next_in_series(struct packet *pkt, __u32 policy, __u8 reason,
-					   struct proc *proc)
+/* What an event stands for; count 0 = it only counts for a later one. */
+struct share {
+	__u64 count;
+	__u32 window_ms; /* the time that count is of */
+	__u32 pad;
+};
+
+static __always_inline struct share next_in_series(struct series_key *key)
+{
+	__u64 now = bpf_ktime_get_coarse_ns(), age;
+	struct series *found, first = { .told_ns = now };
+	struct share share = { .count = 1 };
+
+	found = bpf_map_lookup_elem(&series, key);
+	if (!found) {
+		bpf_map_update_elem(&series, key, &first, BPF_ANY);
+		return share;
+	}
+	age = now - found->told_ns;
+	if (age < SERIES_NS) {
+		__sync_fetch_and_add(&found->count, 1);
+		share.count = 0;
+		return share;
+	}
+	found->told_ns = now;
+	if (!found->count) /* it was quiet: another series */
+		return share;
+	share.count += found->count;
+	share.window_ms = age / 1000000;
+	found->count = 0;
+	return share;
+}
+
+static __always_inline struct share next_refusal(struct packet *pkt, __u32 policy, __u8 reason,
+						 struct proc *proc)
 {
 	struct series_key key = { .remote_port_be = pkt->destination_port_be,
 				  .policy = policy,
 				  .l4_proto = pkt->l4_proto,
 				  .reason = reason,
 				  .pid = proc ? proc->pid : 0 };
-	__u64 now = bpf_ktime_get_coarse_ns();
-	struct series *found, first = { .told_ns = now };
-	__u64 told;
 
 	copy_addr(&key.remote, &pkt->destination);
-	found = bpf_map_lookup_elem(&series, &key);
-	if (!found) {
-		bpf_map_update_elem(&series, &key, &first, BPF_ANY);
-		return 1;
-	}
-	told = found->told_ns;
-	if (now - told < SERIES_NS) {
-		__sync_fetch_and_add(&found->count, 1);
-		return 0;
-	}
-	found->told_ns = now;
-	told = found->count;
-	found->count = 0;
-	return told + 1;
+	return next_in_series(&key);
 }
 
 /* Tells the verdict of the packet in the scratch area, of the socket and the interface noted there. */
@@ -59,7 +86,7 @@ __noinline int tell_flow(__u32 area)
 	struct packet *pkt;
 	struct proc *proc;
 	struct event *event;
-	__u64 stands_for = 1;
+	struct share share = { .count = 1 };
 
 	if (!s)
 		return 0;
@@ -67,8 +94,8 @@ __noinline int tell_flow(__u32 area)
 	result = &s->result;
 	proc = find_process(s->socket_cookie);
 	if (result->verdict != VERDICT_ALLOW) {
-		stands_for = next_in_series(pkt, s->policy, result->reason, proc);
-		if (!stands_for)
+		share = next_refusal(pkt, s->policy, result->reason, proc);
+		if (!share.count)
 			return 0;
 	}
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
@@ -78,7 +105,8 @@ __noinline int tell_flow(__u32 area)
 	}
 	__builtin_memset(event, 0, sizeof(*event));
 	event->boot_ns = boot_ns(s);
-	event->count = stands_for;
+	event->count = share.count;
+	event->window_ms = share.window_ms;
 	event->ifindex = s->ifindex;
 	event->rule = result->rule;
 	event->kind = EVENT_FLOW;
@@ -114,12 +142,15 @@ static __always_inline struct addr *event_addr(struct scratch *s, __u32 n)
 	return (struct addr *)(s->event.name + at);
 }
 
-/* Sends s->event with the name of the scratch area and n addresses. */
+/* Sends s->event with the name of the scratch area and n addresses. Whose socket gets an answer is not known yet: the
+ * query said it.
+ */
 static __always_inline void send_dns_event(struct scratch *s, __u32 n_addrs)
 {
 	__u32 size;
 
 	s->event.head.n_addrs = n_addrs;
+	add_process(&s->event.head, find_process(s->asker_cookie));
 	size = offsetof(struct dns_event, name) + ((s->name_length + 7) & ~7) +
 	       n_addrs * sizeof(struct addr);
 	opaque(size);
@@ -155,8 +186,6 @@ static __always_inline void start_dns_event(struct __sk_buff *skb, struct scratc
 	copy_addr(&event->remote, is_answer ? &pkt->source : &pkt->destination);
 	event->local_port_be = is_answer ? pkt->destination_port_be : pkt->source_port_be;
 	event->remote_port_be = is_answer ? pkt->source_port_be : pkt->destination_port_be;
-	if (!is_answer)
-		add_process(event, find_process(bpf_get_socket_cookie(skb)));
 }
 
 #endif

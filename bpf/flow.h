@@ -3,6 +3,7 @@
 #ifndef L7EGG_FLOW_H
 #define L7EGG_FLOW_H
 
+#include "ends.h"
 #include "judge.h"
 
 #define UDP_IDLE_NS 60000000000ULL
@@ -110,14 +111,29 @@ __noinline int is_still_allowed(__u32 area, __u32 rule_id)
 	return !(found && found->deny_set && find_in_set(s->area, found->deny_set));
 }
 
+static __always_inline __u32 payload_bytes(struct packet *pkt)
+{
+	return pkt->l3_end - pkt->payload_offset;
+}
+
+#define ETHERNET_MTU 1500
+
+/* The device cuts a large one into segments: where their number is noted costs as much as all else here. */
+static __always_inline __u32 packets_in(struct __sk_buff *skb, __u32 bytes)
+{
+	__u32 segments = bytes > ETHERNET_MTU ? skb->gso_segs : 1;
+
+	return segments ? segments : 1;
+}
+
 /* The scratch packet is of a flow that was allowed. Its rule is looked up again after each swap. */
-__noinline int is_known_flow(__u32 area)
+__noinline int is_known_flow(struct __sk_buff *skb, __u32 area)
 {
 	struct scratch *s = get_scratch(area);
 	struct flow_key *key;
 	struct packet *pkt;
+	__u32 rule, bytes;
 	struct flow *flow;
-	__u32 rule;
 	__u64 now;
 
 	if (!s)
@@ -132,6 +148,7 @@ __noinline int is_known_flow(__u32 area)
 		if (!is_still_allowed(s->area, flow->rule)) {
 			s->result.reason = REASON_WITHDRAWN;
 			s->result.rule = flow->rule;
+			tell_flow_end(s->area);
 			bpf_map_delete_elem(&flows, key);
 			return 0;
 		}
@@ -145,6 +162,7 @@ __noinline int is_known_flow(__u32 area)
 		if (flow->checked_jiffies != tick) {
 			now = bpf_ktime_get_coarse_ns();
 			if (age_ns(flow->seen_ns, now) > idle) {
+				tell_flow_end(s->area);
 				bpf_map_delete_elem(&flows, key);
 				return 0;
 			}
@@ -153,7 +171,14 @@ __noinline int is_known_flow(__u32 area)
 			flow->checked_jiffies = tick;
 		}
 	}
+	/* Two CPUs that send of one flow at the very same time may count a packet less. */
+	bytes = payload_bytes(pkt);
+	flow->bytes += bytes;
+	flow->packets += packets_in(skb, bytes);
 	if (is_tcp(pkt)) {
+		/* What it sends is all sent with its FIN. */
+		if (pkt->tcp_flags & (TCP_RST | TCP_FIN) && !(flow->flags & FLOW_FIN))
+			tell_flow_end(s->area);
 		if (pkt->tcp_flags & TCP_RST) {
 			bpf_map_delete_elem(&flows, key);
 		} else if (pkt->tcp_flags & TCP_FIN && !(flow->flags & FLOW_FIN)) {
@@ -228,16 +253,25 @@ __noinline int keep_with_socket(struct __sk_buff *skb, __u32 area, __u32 inbound
 	kept->inbound = 0;
 	kept->key = s->key;
 	kept->inbound = inbound;
+	kept->ifindex = s->asks_home ? skb->ifindex : 0;
 	kept->rule = s->result.rule;
 	kept->epoch = s->epoch;
 	return 1;
 }
 
-static __always_inline void keep_flow(struct flow_key *key, __u32 rule, __u32 epoch)
+/* The scratch packet, of the socket and the interface noted there, is the first of its flow. */
+static __always_inline void keep_flow(struct __sk_buff *skb, struct scratch *s, __u32 flags)
 {
-	struct flow flow = { .seen_ns = bpf_ktime_get_coarse_ns(), .rule = rule, .epoch = epoch };
+	struct flow flow = { .seen_ns = bpf_ktime_get_coarse_ns(),
+			     .rule = s->result.rule,
+			     .epoch = s->epoch,
+			     .flags = flags,
+			     .bytes = payload_bytes(&s->pkt),
+			     .packets = packets_in(skb, payload_bytes(&s->pkt)),
+			     .socket_cookie = s->socket_cookie,
+			     .ifindex = s->ifindex };
 
-	if (bpf_map_update_elem(&flows, key, &flow, BPF_ANY))
+	if (bpf_map_update_elem(&flows, &s->key, &flow, BPF_ANY))
 		count(COUNT_MAP_FULL);
 }
 

@@ -135,6 +135,18 @@ int l7egg_send6_subject(struct bpf_sock_addr *ctx)
 	return send_from_subject(ctx);
 }
 
+SEC("sockops")
+int l7egg_socket_end(struct bpf_sock_ops *ctx)
+{
+	return follow_socket(ctx, 1);
+}
+
+SEC("sockops")
+int l7egg_end_subject(struct bpf_sock_ops *ctx)
+{
+	return follow_socket(ctx, 0);
+}
+
 SEC("cgroup/sock_create")
 int l7egg_socket_subject(struct bpf_sock *ctx)
 {

@@ -64,6 +64,9 @@ STATE_MAP(aliases, BPF_MAP_TYPE_LRU_HASH, struct alias_key, struct alias, MAX_AL
 STATE_MAP(fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, MAX_FRAGMENTS);
 STATE_MAP(series, BPF_MAP_TYPE_LRU_HASH, struct series_key, struct series, MAX_SERIES);
 STATE_MAP(procs, BPF_MAP_TYPE_LRU_HASH, __u64, struct proc, MAX_PROCS);
+/* Paths, by what the kernel knows them by: read when an event arrives that names one. */
+STATE_MAP(programs, BPF_MAP_TYPE_LRU_HASH, struct program_key, struct kernel_path, MAX_PROGRAMS);
+STATE_MAP(cgroup_paths, BPF_MAP_TYPE_LRU_HASH, __u64, struct kernel_path, MAX_CGROUP_PATHS);
 STATE_MAP(dhcp_servers, BPF_MAP_TYPE_LRU_HASH, struct dhcp_key, __u64, 256);
 STATE_MAP(own_addresses, BPF_MAP_TYPE_HASH, struct addr, __u32, 4096);
 STATE_MAP(enforced, BPF_MAP_TYPE_HASH, __u32, __u32, MAX_INTERFACES);

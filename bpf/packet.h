@@ -49,7 +49,7 @@ struct packet {
 	__u32 l3_offset;
 	__u32 l4_offset;
 	__u32 l3_end; /* where the IP packet ends; padding of the frame is beyond */
-	__u32 payload_offset; /* of TCP and UDP */
+	__u32 payload_offset; /* behind the header of the protocol */
 	__u32 sequence;
 	__u32 acknowledged;
 	__u32 fragment_id;

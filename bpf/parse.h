@@ -287,6 +287,7 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *pkt)
 			return PARSED_UNREADABLE;
 		pkt->source_port_be = ports[0];
 		pkt->destination_port_be = ports[1];
+		pkt->payload_offset = pkt->l4_offset + 12;
 	} else if ((pkt->l4_proto == IPPROTO_ICMP && pkt->family == 4) ||
 		   (pkt->l4_proto == IPPROTO_ICMPV6 && pkt->family == 6)) {
 		__u8 icmp[8];
@@ -295,11 +296,14 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *pkt)
 		    bpf_skb_load_bytes(skb, pkt->l4_offset, icmp, sizeof(icmp)))
 			return PARSED_UNREADABLE;
 		pkt->icmp_type = icmp[0];
+		pkt->payload_offset = pkt->l4_offset + sizeof(icmp);
 		/* Echo requests and replies share an identifier: the port of their flow. */
 		if (pkt->family == 4 ? (icmp[0] == ICMP_ECHO || icmp[0] == ICMP_ECHOREPLY) :
 				       (icmp[0] == ICMPV6_ECHO_REQUEST ||
 					icmp[0] == ICMPV6_ECHO_REPLY))
 			__builtin_memcpy(&pkt->source_port_be, icmp + 4, 2);
+	} else {
+		pkt->payload_offset = pkt->l4_offset;
 	}
 	return PARSED_OK;
 }

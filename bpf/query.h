@@ -55,6 +55,7 @@ static __always_inline void remember_query(struct scratch *s, void *map)
 	pending->asked_boot_ns = boot_ns(s);
 	note_clock_gap(s);
 	pending->name_hash = s->name_hash;
+	pending->socket_cookie = s->asker_cookie;
 	pending->epoch = s->epoch;
 	pending->qtype = s->qtype;
 	pending->name_length = s->name_length;
@@ -143,6 +144,7 @@ __noinline int handle_query(struct __sk_buff *skb, __u32 area, __u32 policy_flag
 	s->name_length = 0;
 	s->n_rules = 0;
 	s->qtype = 0;
+	s->asker_cookie = bpf_get_socket_cookie(skb);
 	if (pkt->is_fragment) /* a query in pieces could hide its name */
 		return unreadable_query(s, policy_flags);
 	if (pkt->l4_proto != IPPROTO_TCP) {

@@ -39,6 +39,7 @@ struct scratch {
 	__u32 ifindex; /* for events */
 	__u32 pad;
 	__u64 socket_cookie;
+	__u64 asker_cookie; /* of the socket that asked what is answered; 0 = not known */
 	struct packet pkt;
 	struct flow_key key;
 	struct verdict_result result;

@@ -55,6 +55,10 @@ tests() {
 	need python3 /usr/bin/python3
 	need chromium chromium
 	need fonts-liberation /usr/share/fonts/truetype/liberation
+	need zsh zsh
+	need fish fish
+	need mandoc mandoc
+	need groff-base groff
 }
 
 [ $# -gt 0 ] || fail 'say what for: build, demo, test.'

@@ -1,5 +1,7 @@
+import { fileURLToPath } from 'node:url';
 import type { Enforcer } from '../enforcer/enforcer.ts';
-import { enterNamed } from '../enforcer/netns.ts';
+import { meter } from '../enforcer/metered.ts';
+import { enterNamed, netnsText } from '../enforcer/netns.ts';
 import type { Listener } from '../enforcer/options.ts';
 import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
 import { Reloader } from '../enforcer/reloader.ts';
@@ -7,6 +9,8 @@ import { formatResolver } from '../enforcer/resolvers.ts';
 import { startEnforcer } from '../enforcer/start.ts';
 import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
+import type { TextSink } from '../flow/event-queue.ts';
+import { makePace } from '../flow/pace.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
@@ -14,28 +18,61 @@ import type { PageServer } from '../page/page-server.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
+import type { Endpoint } from './endpoint.ts';
+import { EventWriter } from './event-writer.ts';
+import type { OpenMetrics } from './metrics.ts';
 import type { EnforceOptions } from './options.ts';
-import type { PageAddress } from './page-flag.ts';
 import { pageSource } from './page-source.ts';
 import { showProgress } from './progress.ts';
+import { type Remark, RemarkWriter } from './remarks.ts';
+import { sinkOf } from './sink.ts';
 import { terminalColours } from './terminal-colours.ts';
+import { VERSION } from './version.ts';
 
-/** Events that wait for a slow reader of stdout. */
-const MAX_UNREAD_BYTES = 1 << 20;
 /** How long a reader of stdout may take to the last events when we end. */
 const LAST_WORDS_MS = 1_000;
 
+/** Bytes of events that wait for a slow reader of stdout. */
+const MAX_UNREAD_BYTES = 1 << 20;
+/** From one write of events to the next. */
+const PACE_MS = 20;
+
+/** A reader that does not keep up loses events, and is told how many; it does not cost us memory. */
+const STDOUT: TextSink = {
+  send: (text) => {
+    process.stdout.write(text);
+    return process.stdout.writableLength <= MAX_UNREAD_BYTES;
+  },
+  onceReady: (act) => {
+    if (process.stdout.writableNeedDrain) process.stdout.once('drain', act);
+    else setImmediate(act);
+  },
+};
+
 /** Runs in the foreground until a signal ends it: SIGINT and SIGTERM open, SIGUSR2 leaves all in force. */
 export async function runEnforce(options: EnforceOptions): Promise<number> {
-  const remark = (text: string) => process.stderr.write(`${text}\n`);
-  const listener: Listener = { remark };
+  const remarks = new RemarkWriter();
+  const { remark } = remarks;
+  const early: string[] = []; // what is said before there are events
+  let tell = (sentence: string): void => {
+    early.push(sentence);
+  };
+  const listener: Listener = {
+    remark: (text, level) => {
+      remark(text, level);
+      tell(typeof text === 'string' ? text : text.join('; '));
+    },
+    told: remark,
+  };
   const { ending, hangUps } = untilSignal();
-  for (const text of options.remarks) remark(text);
-  // Before all else, and in the namespace of who asks: that is where the browser is.
-  using page = options.ui && (await openPageAt(options.ui));
+  for (const text of options.remarks) listener.remark(text, 'warning');
+  // Before anything is put in force, and in the caller's network namespace: there they are asked for.
+  using page = options.ui && (await openPage(options.ui));
+  using metrics = options.metrics && (await openMetrics(options.metrics));
+  if (metrics) remark(metrics.remark);
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
-  const loaded = await loadPolicies(reader, remark);
+  const loaded = await loadPolicies(reader, listener.remark);
   const enforcer = await startEnforcer(
     {
       instance: options.instance,
@@ -45,34 +82,39 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
       resolvers: options.resolvers,
       wait: options.wait,
       force: options.force,
+      ...(options.netns && { netns: netnsText(options.netns) }),
     },
     listener,
   );
-  remark(loaded.policies.flatMap(describePolicy).join('\n'));
+  remark(loaded.policies.flatMap(describePolicy));
   const isTerminal = process.stdout.isTTY === true;
   const log = options.log ?? 'text';
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;
   const render = log === 'json' ? renderJson : (event: Event) => renderText(event, { colour });
   using reloader = new Reloader(enforcer, reader, loaded, remark);
-  const tell = (event: Event) => {
-    // For people these are sentences on stderr.
-    if (log === 'text' && (event.kind === 'lifecycle' || event.kind === 'policy')) return true;
-    // A reader that does not keep up loses events, and is told how many; it does not cost us memory.
-    if (process.stdout.writableLength > MAX_UNREAD_BYTES) return false;
-    process.stdout.write(`${render(event)}\n`);
-    return true;
-  };
+  const events = new EventWriter(STDOUT, {
+    sink: sinkOf(1, process.env, isTerminal),
+    render,
+    remark,
+    isForPeople: log === 'text',
+    soon: makePace(PACE_MS),
+  });
   try {
-    enforcer.feed.subscribe({ take: tell });
+    enforcer.feed.subscribe(events);
+    metrics?.follow(meter(enforcer));
+    tell = (sentence) => enforcer.tell('remark', sentence);
+    for (const sentence of early) tell(sentence);
     if (page) {
       page.serve(pageSource(enforcer));
+      // Not told as an event: it has the token.
       remark(`the page is at ${page.url}`);
     }
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
     const ready = readyLine(enforcer);
-    remark(ready);
+    remark(ready, 'notice');
+    remarks.begin();
     enforcer.tell('enforcing', ready);
     notifySystemd('READY=1');
     // Whoever asked during the start may have changed a file that was read already.
@@ -86,18 +128,27 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const how = await ending;
   await reloader.end();
   end(enforcer, how, remark);
+  events.flush();
+  events.tellLeftOut();
+  remarks.tellLeftOut();
   await untilRead(LAST_WORDS_MS);
   return 0;
 }
 
-async function openPageAt(at: PageAddress): Promise<PageServer> {
-  return (await import('../page/page-server.ts')).openPage(at);
+async function openPage({ host, port }: Endpoint): Promise<PageServer> {
+  const part = await import('../page/page-server.ts');
+  return part.openPage({ address: host, port }, fileURLToPath(new URL('page/', import.meta.url)));
+}
+
+async function openMetrics(endpoint: Endpoint): Promise<OpenMetrics> {
+  const part = await import('./metrics.ts');
+  return part.openMetrics(endpoint, VERSION);
 }
 
 /* Nothing but policies that restrict nothing is a mistake: whoever starts us wants something controlled. */
-async function loadPolicies(reader: PolicyReader, remark: (text: string) => void): Promise<LoadedPolicies> {
+async function loadPolicies(reader: PolicyReader, remark: Remark): Promise<LoadedPolicies> {
   const loaded = await reader.load(showProgress());
-  for (const text of loaded.remarks) remark(text);
+  for (const text of loaded.remarks) remark(text, 'warning');
   if (loaded.policies.length > 0) return loaded;
   throw new UsageError('nothing would be enforced: no policy that was given restricts egress');
 }
@@ -162,14 +213,14 @@ function untilSignal(): { ending: Promise<Ending>; hangUps: () => number } {
   return { ending, hangUps: () => hangUps };
 }
 
-function end(enforcer: Enforcer, ending: Ending, remark: (text: string) => void): void {
+function end(enforcer: Enforcer, ending: Ending, remark: Remark): void {
   notifySystemd('STOPPING=1');
   enforcer.drain();
   if (ending === 'open') {
     enforcer.stop();
-    remark('stopped: nothing is enforced any more');
+    remark('stopped: nothing is enforced any more', 'notice');
   } else {
     enforcer.leave();
-    remark('ended: programs and rules stay in force; the next start takes them over');
+    remark('ended: programs and rules stay in force; the next start takes them over', 'notice');
   }
 }

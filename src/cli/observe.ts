@@ -1,6 +1,7 @@
-import { askControl } from '../control/client.ts';
+import { askControl, CUT_SHORT } from '../control/client.ts';
 import { controlPath } from '../enforcer/control-path.ts';
 import type { ObserveRequest } from '../enforcer/observing.ts';
+import { SystemError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { parseJson } from '../flow/parse-json.ts';
 import { DICT_SEPARATOR, renderDict } from '../flow/render-dict.ts';
@@ -8,13 +9,19 @@ import { renderTable, TABLE_HEAD } from '../flow/render-table.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import type { ObserveOptions } from './observe-flags.ts';
 import { mentionOthers } from './others.ts';
+import { RemarkWriter } from './remarks.ts';
+import { StdoutPrinter } from './stdout-printer.ts';
 import { terminalColours } from './terminal-colours.ts';
 
+const FAILED = 1;
 const NOT_ENFORCING = 3;
+/** How long a reader of stdout may take to the last events when a signal ends us. */
+const LAST_WORDS_MS = 1_000;
 
 /**
- * Prints the events of a running enforcer: those it keeps, and with `follow` those that come, until it ends or the
- * reader of stdout goes away. Exit code 0, 3 when no process runs. Throws SystemError.
+ * Prints the events of a running enforcer: those it keeps, and with `follow` those that come, until it ends, SIGINT or
+ * SIGTERM come or the reader of stdout goes away. Exit code 0, 1 when the enforcer was killed meanwhile, 3 when none
+ * runs. Throws SystemError.
  */
 export async function runObserve(options: ObserveOptions): Promise<number> {
   const { instance, follow, last, filter } = options;
@@ -27,43 +34,65 @@ export async function runObserve(options: ObserveOptions): Promise<number> {
   const over = new AbortController();
   process.once('SIGINT', () => over.abort());
   process.once('SIGTERM', () => over.abort());
-  process.stdout.on('error', () => over.abort());
   const lines = await askControl(controlPath(instance), request, over.signal);
+  if (over.signal.aborted) return 0;
+  const { remark } = new RemarkWriter({ title: `instance "${instance}": ` });
+  const say = (text: string) => remark(text, 'notice');
   if (!lines) {
-    process.stderr.write(`instance "${instance}": no process tells of events${mentionOthers(instance)}\n`);
+    say(`no process tells of events${mentionOthers(instance)}`);
     return NOT_ENFORCING;
   }
-  const print = await printerOf(options.format);
-  for await (const line of lines) {
-    if (process.stdout.write(print(line)) || over.signal.aborted) continue;
-    // Whoever reads us slowly is a slow reader of the enforcer, which counts what that loses.
-    await drained(over.signal);
+  const printer = new StdoutPrinter(() => over.abort());
+  const { head, print } = await formOf(options.format);
+  printer.print(head);
+  try {
+    for await (const line of lines) {
+      printer.print(print(line));
+      // Whoever reads us slowly is a slow reader of the enforcer, which counts what that loses.
+      if (printer.isBehind) await printer.caughtUp();
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof SystemError && thrown.code === CUT_SHORT)) throw thrown;
+    printer.flush();
+    say('the enforcer was killed; what it had put in force stays so');
+    return FAILED;
   }
-  if (follow && !over.signal.aborted)
-    process.stderr.write(`instance "${instance}": the enforcer has ended\n`);
+  if (over.signal.aborted) printer.end(LAST_WORDS_MS);
+  else if (follow) {
+    printer.flush();
+    say('the enforcer has ended');
+  }
   return 0;
 }
 
-async function printerOf(format: ObserveOptions['format']): Promise<(line: string) => string> {
-  if (format === 'json') return (line) => `${line}\n`;
+/** What stands above the events, and how the text of one becomes what is printed. */
+interface Form {
+  readonly head: string;
+  readonly print: (line: string) => string;
+}
+
+async function formOf(format: ObserveOptions['format']): Promise<Form> {
+  if (format === 'json') return { head: '', print: (line) => `${line}\n` };
   const colour = process.stdout.isTTY ? await terminalColours() : PLAIN;
-  const eachOf = (render: (event: Event) => string) => (line: string) => `${render(parseJson(line))}\n`;
+  const eachBy = (render: (event: Event) => string) => (line: string) => `${render(parseEvent(line))}\n`;
   switch (format) {
     case 'compact':
-      return eachOf((event) => renderText(event, { colour }));
+      return { head: '', print: eachBy((event) => renderText(event, { colour })) };
     case 'dict':
-      return eachOf((event) => `${renderDict(event)}\n${DICT_SEPARATOR}`);
+      return { head: '', print: eachBy((event) => `${renderDict(event)}\n${DICT_SEPARATOR}`) };
     case 'table':
-      process.stdout.write(`${TABLE_HEAD}\n`);
-      return eachOf((event) => renderTable(event, colour));
+      return { head: `${TABLE_HEAD}\n`, print: eachBy((event) => renderTable(event, colour)) };
     default:
       return format satisfies never;
   }
 }
 
-function drained(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    process.stdout.once('drain', resolve);
-  });
+/* The enforcer may be of another version than we are. */
+function parseEvent(line: string): Event {
+  try {
+    return parseJson(line);
+  } catch (thrown) {
+    if (!(thrown instanceof SyntaxError)) throw thrown;
+    throw new SystemError(`read an event of this enforcer (-json shows it): ${thrown.message}`, 'EPROTO');
+  }
 }

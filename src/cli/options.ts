@@ -2,17 +2,21 @@ import { parseResolver, type Resolver } from '../dns/resolver.ts';
 import type { Netns } from '../enforcer/netns.ts';
 import type { PolicySource } from '../enforcer/policy-source.ts';
 import { UsageError } from '../errors.ts';
+import type { FilterTexts } from '../flow/filter.ts';
 import { letsPass } from '../policy/rule.ts';
 import { parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { COMMANDS, type Command, maxWords, parseCommand } from './commands.ts';
+import { type CompletionOptions, parseCompletion } from './completion.ts';
+import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { checkFlags, DEFAULT_INSTANCE, LOG_FORMATS } from './flags.ts';
 import { parseInstance, parseInterfaces, parseNetns } from './host-flags.ts';
 import type { Normalised } from './normalise.ts';
-import { type ObserveOptions, parseObserve } from './observe-flags.ts';
-import { type PageAddress, parsePageAddress } from './page-flag.ts';
+import { type ObserveOptions, parseFilterFlags, parseObserve } from './observe-flags.ts';
+import { parsePageAddress } from './page-flag.ts';
 import { parsePolicySource } from './policy-flags.ts';
 import { type PresetsOptions, parsePresets } from './presets.ts';
+import { parseSuggest, type SuggestOptions } from './suggest-flags.ts';
 
 /** What `enforce` is to do. Empty lists of interfaces and resolvers: the host's own. `log`: absent = text. */
 export interface EnforceOptions {
@@ -27,7 +31,9 @@ export interface EnforceOptions {
   readonly wait: boolean;
   readonly force: boolean;
   /** Where the page is served; absent: nowhere. */
-  readonly ui?: PageAddress;
+  readonly ui?: Endpoint;
+  /** Where metrics are told; absent = nowhere. */
+  readonly metrics?: Endpoint;
   readonly log?: 'text' | 'json';
 }
 
@@ -60,12 +66,15 @@ export type Options =
   | RunOptions
   | { readonly command: 'status'; readonly instance: string; readonly json: boolean }
   | ObserveOptions
+  | SuggestOptions
+  | { readonly command: 'watch'; readonly instance: string; readonly filter: FilterTexts }
   | CheckOptions
   | { readonly command: 'stop' | 'clean'; readonly instance: string }
   | { readonly command: 'reload'; readonly instance: string }
   | PresetsOptions
   | { readonly command: 'doctor'; readonly instance: string; readonly netns?: Netns }
-  | { readonly command: 'help'; readonly about?: Command }
+  | { readonly command: 'help'; readonly about?: Command | 'all' }
+  | CompletionOptions
   | { readonly command: 'version' };
 
 /**
@@ -75,6 +84,7 @@ export type Options =
 export function parseOptions({ values, words, rest }: Normalised): Options {
   const isOn = (name: string): boolean => values.get(name)?.[0] === 'true';
   const [first, ...others] = words[0] === 'help' ? words.slice(1) : words;
+  if (words[0] === 'help' && first === 'all' && others.length === 0) return { command: 'help', about: 'all' };
   const isVersionWord = first === 'version' && others.length === 0;
   const command = first === undefined || isVersionWord ? 'enforce' : parseCommand(first);
   const loose = command === 'run' ? others : [...others, ...rest];
@@ -97,11 +107,17 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
       return { command, instance, json: isOn('json') };
     case 'observe':
       return parseObserve(instance, values);
+    case 'suggest':
+      return parseSuggest(instance, values);
+    case 'watch':
+      return { command, instance, filter: parseFilterFlags(values) };
     case 'check':
     case 'explain':
       return parseCheck(command, instance, loose[0], values);
     case 'presets':
       return parsePresets(loose);
+    case 'completion':
+      return parseCompletion(loose);
     case 'doctor':
       return { command, instance, ...netnsOf(values) };
     case 'stop':
@@ -127,6 +143,7 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     );
   }
   const log = LOG_FORMATS.find((format) => format === list('log')[0]);
+  const [metrics] = list('metrics').map((text) => parseEndpoint('metrics', text));
   return {
     command: 'enforce',
     instance,
@@ -139,6 +156,7 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     wait: isOn('wait'),
     force: isOn('force'),
     ...uiOf(values),
+    ...(metrics && { metrics }),
     ...(log === undefined ? {} : { log }),
   };
 }
@@ -188,7 +206,7 @@ function netnsOf(values: Values): { netns?: Netns } {
   return text === undefined ? {} : { netns: parseNetns(text) };
 }
 
-function uiOf(values: Values): { ui?: PageAddress } {
+function uiOf(values: Values): { ui?: Endpoint } {
   const text = values.get('ui')?.[0];
   return text === undefined ? {} : { ui: parsePageAddress(text) };
 }

@@ -5,11 +5,14 @@ import { LineCutter } from './frames.ts';
 
 /** How long the enforcer may take to its first line. */
 const ANSWER_LIMIT_MS = 10_000;
+/** The errno of an answer that ended before it was whole: the process was killed. */
+export const CUT_SHORT = 'ECONNABORTED';
 
 /**
  * Asks the process behind a control socket; answers the lines that it sends behind its `ok`, as they come, until it
- * ends. Undefined when no process serves the socket. Throws SystemError EPROTO with what it said where it refuses, and
- * ETIMEDOUT where it does not answer. `signal` ends the connection, and with it the lines.
+ * has sent all. Undefined when no process serves the socket. Throws SystemError EPROTO with what it said where it
+ * refuses, and ETIMEDOUT where it does not answer; the lines throw SystemError `CUT_SHORT` where it dies before it has
+ * sent all. `signal` ends the connection, and with it the lines.
  */
 export async function askControl(
   path: string,
@@ -31,12 +34,13 @@ export async function askControl(
     ]);
   } catch (thrown) {
     void lines.return?.();
-    if (hasCode(thrown, ['ENOENT', 'ECONNREFUSED'])) return undefined;
+    // Nobody listens, or who did has ended just now.
+    if (hasCode(thrown, ['ENOENT', 'ECONNREFUSED', CUT_SHORT])) return undefined;
     throw thrown;
   } finally {
     over.abort();
   }
-  if (first.done) return undefined; // it ended just now
+  if (first.done) return undefined;
   checkHead(first.value);
   return { [Symbol.asyncIterator]: () => lines };
 }
@@ -46,6 +50,7 @@ async function* readLines(
   request: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string, void> {
+  if (signal?.aborted) return;
   const socket = createConnection(path);
   const close = () => socket.destroy();
   signal?.addEventListener('abort', close, { once: true });
@@ -53,21 +58,34 @@ async function* readLines(
     socket.setEncoding('utf8');
     socket.write(request);
     const cutter = new LineCutter();
-    for await (const text of socket) yield* cutter.push(String(text));
+    for await (const text of socket) {
+      for (const line of cutter.push(String(text))) {
+        if (line === '') return; // that was all
+        yield line;
+      }
+    }
   } catch (thrown) {
-    // ECONNRESET: the process was killed. What it had sent was read.
     if (!signal?.aborted && !hasCode(thrown, ['ECONNRESET', 'EPIPE'])) throw thrown;
   } finally {
     signal?.removeEventListener('abort', close);
     socket.destroy();
   }
+  if (!signal?.aborted) throw new SystemError(`have the whole answer from "${path}"`, CUT_SHORT);
 }
 
 function checkHead(line: string): void {
-  const head: unknown = JSON.parse(line);
+  const head = parseHead(line);
   if (typeof head === 'object' && head !== null && 'ok' in head && head.ok === true) return;
   const error = typeof head === 'object' && head !== null && 'error' in head ? head.error : line;
-  throw new SystemError(`be answered: ${String(error)}`, 'EPROTO');
+  throw new SystemError(`have an answer: ${String(error)}`, 'EPROTO');
+}
+
+function parseHead(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined; // then the line is what was said
+  }
 }
 
 function hasCode(thrown: unknown, codes: readonly string[]): boolean {

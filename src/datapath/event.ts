@@ -1,18 +1,29 @@
 import { decodeName } from '../dns/wire-name.ts';
 import { SystemError } from '../errors.ts';
-import type { Process } from '../flow/event.ts';
+import type { Traffic } from '../flow/event.ts';
 import { Protocol } from '../flow/protocol.ts';
 import { REASONS, type Reason, UNPARSED, type Unparsed, VERDICTS, type Verdict } from '../flow/reason.ts';
 import { ENUMS, LAYOUT, LIMITS } from './layout.ts';
 
+/** Who called. `startedNs` (boot time), `pid` and `execId` are the key of what it executes. */
+export interface RawProcess {
+  readonly pid: number;
+  readonly uid: number;
+  readonly comm: string;
+  readonly startedNs: bigint;
+  readonly execId: number;
+  readonly cgroupId: bigint;
+}
+
 /**
  * What the kernel tells, before numbers have found their names. Addresses are 16 bytes, IPv4 as
  * ::ffff:a.b.c.d, and copies. `bootNs` is boot time, `ruleId` 0 no rule, `count` what the event stands
- * for. In a DNS event local is the client and remote the resolver.
+ * for within `windowMs`. In a DNS event local is the client and remote the resolver.
  */
 interface RawHead {
   readonly bootNs: bigint;
   readonly count: number;
+  readonly windowMs: number;
   readonly ifindex: number;
   readonly ruleId: number;
   readonly policyId: number;
@@ -24,13 +35,14 @@ interface RawHead {
   readonly localPort: number;
   readonly remote: Uint8Array<ArrayBuffer>;
   readonly remotePort: number;
-  readonly process?: Process;
+  readonly process?: RawProcess;
 }
 
-/** A `struct event`. ICMP has a type; the identifier of an echo is its `localPort`. */
+/** A `struct event`, or an `end_event`. ICMP has a type; the identifier of an echo is its `localPort`. */
 export interface RawFlowEvent extends RawHead {
   readonly kind: 'flow';
   readonly icmpType?: number;
+  readonly traffic?: Traffic;
 }
 
 /** A `struct dns_event`. `qname` in the text form of `decodeName`; absent where it could not be read. */
@@ -68,10 +80,25 @@ export function decodeEvent(bytes: Uint8Array | DataView): RawEvent {
 }
 
 function decodeFlow(view: DataView): RawFlowEvent {
-  if (view.byteLength !== LAYOUT.event.size) throw malformed(view, 'a flow event of another size');
   const head = decodeHead(view);
+  const isEnd = head.reason === 'ended';
+  const size = isEnd ? LAYOUT.end_event.size : LAYOUT.event.size;
+  if (view.byteLength !== size) throw malformed(view, 'a flow event of another size');
   const isIcmp = head.l4Proto === Protocol.icmp || head.l4Proto === Protocol.icmpv6;
-  return { kind: 'flow', ...head, ...(isIcmp && { icmpType: readNumber(view, fields.detail) }) };
+  return {
+    kind: 'flow',
+    ...head,
+    ...(isIcmp && { icmpType: readNumber(view, fields.detail) }),
+    ...(isEnd && { traffic: decodeTraffic(view) }),
+  };
+}
+
+function decodeTraffic(view: DataView): Traffic {
+  const { bytes, packets, bytes_in, packets_in, has_in } = LAYOUT.end_event.fields;
+  const wide = ([offset]: Field) => Number(view.getBigUint64(offset, IS_LITTLE_ENDIAN));
+  const out = { bytes: wide(bytes), packets: wide(packets) };
+  if (readNumber(view, has_in) === 0) return out;
+  return { ...out, bytesIn: wide(bytes_in), packetsIn: wide(packets_in) };
 }
 
 function decodeDns(view: DataView): RawDnsEvent {
@@ -106,6 +133,7 @@ function decodeHead(view: DataView): RawHead {
   return {
     bootNs: view.getBigUint64(fields.boot_ns[0], IS_LITTLE_ENDIAN),
     count: Number(view.getBigUint64(fields.count[0], IS_LITTLE_ENDIAN)),
+    windowMs: readNumber(view, fields.window_ms),
     ifindex: readNumber(view, fields.ifindex),
     ruleId: readNumber(view, fields.rule),
     policyId: readNumber(view, fields.policy),
@@ -121,13 +149,30 @@ function decodeHead(view: DataView): RawHead {
   };
 }
 
-function decodeProcess(view: DataView): Process | undefined {
-  const pid = readNumber(view, fields.pid);
+function decodeProcess(view: DataView): RawProcess | undefined {
+  return readProcess(view, fields);
+}
+
+/** A `struct proc`; `undefined` for one of no process. */
+export function decodeProc(bytes: Uint8Array): RawProcess | undefined {
+  return readProcess(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), LAYOUT.proc.fields);
+}
+
+type ProcessField = 'pid' | 'uid' | 'comm' | 'started_ns' | 'exec_id' | 'cgroup_id';
+
+function readProcess(view: DataView, at: { readonly [name in ProcessField]: Field }): RawProcess | undefined {
+  const pid = readNumber(view, at.pid);
   if (pid === 0) return undefined;
-  const comm = copy(view, ...fields.comm);
+  const comm = copy(view, ...at.comm);
   const end = comm.indexOf(0);
-  const text = COMM.decode(end < 0 ? comm : comm.subarray(0, end));
-  return { pid, uid: readNumber(view, fields.uid), comm: text };
+  return {
+    pid,
+    uid: readNumber(view, at.uid),
+    comm: COMM.decode(end < 0 ? comm : comm.subarray(0, end)),
+    startedNs: view.getBigUint64(at.started_ns[0], IS_LITTLE_ENDIAN),
+    execId: readNumber(view, at.exec_id),
+    cgroupId: view.getBigUint64(at.cgroup_id[0], IS_LITTLE_ENDIAN),
+  };
 }
 
 function readNumber(view: DataView, [offset, bytes]: Field): number {

@@ -5,10 +5,11 @@ import { loadObject } from '../libbpf/object.ts';
 import type { OpenObject } from '../libbpf/open-object.ts';
 import type { BpfProgram } from '../libbpf/program.ts';
 import { Scope } from '../scope.ts';
+import { kernelTypes } from './kernel-types.ts';
 import { ENUMS, LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
 import { createOuter, POLICY_MAPS, type PolicyMapName } from './policy-maps.ts';
-import { encodeStruct, readField } from './struct.ts';
+import { encodeStruct, placeOf, readField } from './struct.ts';
 
 /** Maps that outlive a swap. */
 export const STATE_MAPS = [
@@ -26,6 +27,8 @@ export const STATE_MAPS = [
   'fragments',
   'series',
   'procs',
+  'programs',
+  'cgroup_paths',
   'dhcp_servers',
   'own_addresses',
   'enforced',
@@ -138,9 +141,11 @@ export async function loadState(
   programs: readonly string[],
   maps: Maps,
 ): Promise<DatapathState> {
+  const types = await kernelTypes();
   using made = await loadObject(objectPath, (opened) => {
     select(opened, []);
     opened.setConstant('has_packet_netns', Uint8Array.of(hasPacketNetns() ? 1 : 0, 0, 0, 0));
+    opened.setConstant('kernel_types', types);
     for (const [name, map] of maps.entries()) reuse(opened, name, map, maps.pins);
   });
   using scope = new Scope();
@@ -215,12 +220,12 @@ export function pinState(state: DatapathState, pins: Pins): void {
  * Throws UnsupportedError when the pins are of another layout, or not what they should be.
  */
 export function openPinnedMaps(pins: Pins): Maps {
-  const maps = openMaps(ALL_MAPS, (name) => openPin(name, pins), pins);
-  const control = maps.map('control').get(ONLY);
-  const layout = control ? readField(control, 'control', 'layout') : 0;
-  if (layout === LIMITS.LAYOUT_VERSION) return maps;
-  maps.close();
-  throw unusable(pins, `they have layout ${layout}, this l7egg has ${LIMITS.LAYOUT_VERSION}`);
+  // First: another layout has other maps.
+  using control = openPin('control', pins);
+  const layout = control.get(ONLY)?.readUInt32LE(placeOf('control', 'layout')[0]) ?? 0;
+  if (layout !== LIMITS.LAYOUT_VERSION)
+    throw unusable(pins, `they have layout ${layout}, this l7egg has ${LIMITS.LAYOUT_VERSION}`);
+  return openMaps(ALL_MAPS, (name) => openPin(name, pins), pins);
 }
 
 function unusable(pins: Pins, why: string, options?: ErrorOptions): UnsupportedError {

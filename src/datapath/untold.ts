@@ -9,7 +9,7 @@ const NO_ADDRESS = new Uint8Array(16);
 
 /**
  * Refusals that were counted and not told yet: of a series the first is told at once, the others once a second. What
- * they have in common is filled in; the sender's end is zero.
+ * they have in common is filled in; the sender's end is zero. Of failed lookups only the hash of the name is kept.
  * @param isAudited whether what a policy id refuses passes
  * Throws SystemError.
  */
@@ -17,7 +17,8 @@ export function listUntold(maps: MapSource, isAudited: (policyId: number) => boo
   return [...maps.map('series').entries()].flatMap(([key, value]) => {
     const count = Number(readWide(value, 'series', 'count'));
     const reason = REASONS[readField(key, 'series_key', 'reason')];
-    if (count === 0 || reason === undefined) return [];
+    if (count === 0 || reason === undefined || reason === 'dns-failed') return [];
+    const windowNs = process.hrtime.bigint() - readWide(value, 'series', 'told_ns');
     const policyId = readField(key, 'series_key', 'policy');
     const remote = readBytes(key, 'series_key', 'remote');
     return [
@@ -25,6 +26,7 @@ export function listUntold(maps: MapSource, isAudited: (policyId: number) => boo
         kind: 'flow',
         bootNs: 0n,
         count,
+        windowMs: Math.max(0, Number(windowNs / 1_000_000n)),
         ifindex: 0,
         ruleId: 0,
         policyId,

@@ -1,4 +1,5 @@
-import type { RawEvent } from '../datapath/event.ts';
+import type { RawDnsEvent, RawEvent, RawFlowEvent, RawProcess } from '../datapath/event.ts';
+import { rcodeWord } from '../dns/rcode.ts';
 import { recordTypeWord } from '../dns/record-type.ts';
 import { formatAddress } from '../flow/address.ts';
 import type {
@@ -11,6 +12,7 @@ import type {
   Packet,
   PolicyAction,
   PolicyEvent,
+  Process,
 } from '../flow/event.ts';
 import { protocolWord } from '../flow/protocol.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
@@ -21,6 +23,9 @@ const ETHER_TYPE_IPV6 = 0x86dd;
 const CLOCK_STEP_MS = 100;
 /** A call that failed before there was a packet, or a packet in a network namespace that is not ours. */
 const NO_INTERFACE = '-';
+/** Lines that an event has of what changed, and characters of each. */
+const MAX_LINES = 100;
+const MAX_LINE_LENGTH = 500;
 const WITH_PORTS = new Set([6, 17, 132, 136]);
 
 /** What turns numbers of the kernel into the owner's words. */
@@ -29,11 +34,15 @@ export interface Words {
   /** The policy that a rule is of; of rule 0 all that the subject has. */
   policyName(ruleId: number, policyId: number): string | undefined;
   subjectName(policyId: number): string | undefined;
+  process(raw: RawProcess): Process;
   interfaceName(ifindex: number): string | undefined;
   namesOf(addr16: Uint8Array): readonly string[];
   /** Names of an address whose leases are live, with the ends of these. */
   leasesOf(policyId: number, addr16: Uint8Array): readonly NameLease[];
 }
+
+/* Put together by literals and assignments: to spread parts into one another costs many times as much, and more memory. */
+type Mutable<Told> = { -readonly [Key in keyof Told]: Told[Key] };
 
 /** Numbers events and puts them into words. */
 export class EventTeller {
@@ -58,25 +67,12 @@ export class EventTeller {
 
   /** A record of the ring as an event. */
   tell(raw: RawEvent): FlowEvent | DnsEvent {
-    const head = this.#head(this.#wallMs(raw.bootNs));
-    if (raw.kind === 'flow') {
-      const names = this.#words.namesOf(raw.remote);
-      const leases = names.length > 0 ? this.#words.leasesOf(raw.policyId, raw.remote) : [];
-      return { ...head, kind: 'flow', ...this.#judged(raw), names, leases };
-    }
-    return {
-      ...head,
-      kind: 'dns',
-      ...this.#judged(raw),
-      ...(raw.qname !== undefined && { qname: raw.qname, qtype: recordTypeWord(raw.qtype) }),
-      ...(raw.unparsed !== undefined && { unparsed: raw.unparsed }),
-      addresses: raw.addresses.map((addr) => formatAddress(addr)),
-    };
+    return raw.kind === 'flow' ? this.#tellFlow(raw) : this.#tellDns(raw);
   }
 
   /** Something that happened to the policies, now. */
   tellPolicy(action: PolicyAction, message: string, lines: readonly string[] = []): PolicyEvent {
-    return { ...this.#head(Date.now()), kind: 'policy', action, message, lines };
+    return { ...this.#head(Date.now()), kind: 'policy', action, message, lines: shorten(lines) };
   }
 
   /** Something that happened to the enforcer, now. */
@@ -103,34 +99,104 @@ export class EventTeller {
     return this.#bootAtMs + Number(bootNs / 1000n) / 1000;
   }
 
-  #judged(raw: RawEvent): Judged {
-    const rule = this.#words.ruleName(raw.ruleId);
-    return {
+  #tellFlow(raw: RawFlowEvent): FlowEvent {
+    const names = this.#words.namesOf(raw.remote);
+    const { seq, timeMs, lost } = this.#head(this.#wallMs(raw.bootNs));
+    const event: Mutable<FlowEvent> = {
+      seq,
+      timeMs,
+      lost,
+      kind: 'flow',
       verdict: raw.verdict,
       reason: raw.reason,
-      ...(rule !== undefined && { rule }),
-      policy: this.#words.policyName(raw.ruleId, raw.policyId) ?? '-',
-      subject: this.#words.subjectName(raw.policyId) ?? `#${raw.policyId}`,
-      iface: raw.ifindex === 0 ? NO_INTERFACE : (this.#words.interfaceName(raw.ifindex) ?? `#${raw.ifindex}`),
+      policy: this.#policyOf(raw),
+      subject: this.#subjectOf(raw),
+      iface: this.#interfaceOf(raw),
       packet: packetOf(raw),
-      ...(raw.process && { process: raw.process }),
       count: raw.count,
-      windowMs: 0,
+      windowMs: raw.windowMs,
+      names,
+      leases: names.length > 0 ? this.#words.leasesOf(raw.policyId, raw.remote) : [],
     };
+    this.#addOptional(event, raw);
+    if (raw.traffic) event.traffic = raw.traffic;
+    return event;
   }
+
+  #tellDns(raw: RawDnsEvent): DnsEvent {
+    const { seq, timeMs, lost } = this.#head(this.#wallMs(raw.bootNs));
+    const event: Mutable<DnsEvent> = {
+      seq,
+      timeMs,
+      lost,
+      kind: 'dns',
+      verdict: raw.verdict,
+      reason: raw.reason,
+      policy: this.#policyOf(raw),
+      subject: this.#subjectOf(raw),
+      iface: this.#interfaceOf(raw),
+      packet: packetOf(raw),
+      count: raw.count,
+      windowMs: raw.windowMs,
+      addresses: raw.addresses.map((addr) => formatAddress(addr)),
+    };
+    this.#addOptional(event, raw);
+    if (raw.qname !== undefined) {
+      event.qname = raw.qname;
+      event.qtype = recordTypeWord(raw.qtype);
+    }
+    const rcode = rcodeOf(raw);
+    if (rcode !== undefined) event.rcode = rcode;
+    if (raw.unparsed !== undefined) event.unparsed = raw.unparsed;
+    return event;
+  }
+
+  #addOptional(event: Mutable<Judged>, raw: RawEvent): void {
+    const rule = this.#words.ruleName(raw.ruleId);
+    if (rule !== undefined) event.rule = rule;
+    if (raw.ruleId !== 0) event.ruleId = raw.ruleId;
+    if (raw.process) event.process = this.#words.process(raw.process);
+  }
+
+  #policyOf({ ruleId, policyId }: RawEvent): string {
+    return this.#words.policyName(ruleId, policyId) ?? '-';
+  }
+
+  #subjectOf({ policyId }: RawEvent): string {
+    return this.#words.subjectName(policyId) ?? `#${policyId}`;
+  }
+
+  #interfaceOf({ ifindex }: RawEvent): string {
+    return ifindex === 0 ? NO_INTERFACE : (this.#words.interfaceName(ifindex) ?? `#${ifindex}`);
+  }
+}
+
+/* Thousands of events are kept, and each goes to every reader. */
+function shorten(lines: readonly string[]): readonly string[] {
+  const more = lines.length - MAX_LINES;
+  const shown = lines
+    .slice(0, MAX_LINES)
+    .map((line) => (line.length > MAX_LINE_LENGTH ? `${line.slice(0, MAX_LINE_LENGTH)}…` : line));
+  return more > 0 ? [...shown, `… and ${more} lines more`] : shown;
+}
+
+/* A refusal that we answer ourselves has one, too. */
+function rcodeOf({ reason, rcode }: RawDnsEvent): string | undefined {
+  const isAnswer = reason === 'learned' || reason === 'dns-inward' || reason === 'dns-failed';
+  return isAnswer || rcode !== 0 ? rcodeWord(rcode) : undefined;
 }
 
 function packetOf(raw: RawEvent): Packet {
   if (raw.etherType !== ETHER_TYPE_IPV4 && raw.etherType !== ETHER_TYPE_IPV6) {
     return { family: 'unread', etherType: raw.etherType };
   }
-  const hasPorts = WITH_PORTS.has(raw.l4Proto);
-  return {
-    family: raw.etherType === ETHER_TYPE_IPV4 ? 'ipv4' : 'ipv6',
-    proto: protocolWord(raw.l4Proto),
-    src: formatAddress(raw.local),
-    dst: formatAddress(raw.remote),
-    ...(hasPorts && { sport: raw.localPort, dport: raw.remotePort }),
-    ...(raw.kind === 'flow' && raw.icmpType !== undefined && { icmpType: raw.icmpType }),
-  };
+  const family = raw.etherType === ETHER_TYPE_IPV4 ? 'ipv4' : 'ipv6';
+  const proto = protocolWord(raw.l4Proto);
+  const src = formatAddress(raw.local);
+  const dst = formatAddress(raw.remote);
+  if (WITH_PORTS.has(raw.l4Proto))
+    return { family, proto, src, dst, sport: raw.localPort, dport: raw.remotePort };
+  if (raw.kind === 'flow' && raw.icmpType !== undefined)
+    return { family, proto, src, dst, icmpType: raw.icmpType };
+  return { family, proto, src, dst };
 }

@@ -3,6 +3,7 @@ import type { Event } from '../flow/event.ts';
 import { EventQueue } from '../flow/event-queue.ts';
 import type { EventFeed } from '../flow/feed.ts';
 import { FILTERS, type FilterTexts, NO_FILTER, parseFilter } from '../flow/filter.ts';
+import { makePace } from '../flow/pace.ts';
 import { renderJson } from '../flow/render-json.ts';
 
 /** What is asked of `observe`: the last of the past events that the filter wants, and those to come. */
@@ -14,6 +15,9 @@ export interface ObserveRequest {
   readonly filter: FilterTexts;
 }
 
+/** From one piece to the next for a reader: what comes meanwhile is sent together. */
+const PACE_MS = 20;
+
 /* Many readers of one event: it is written once. */
 const lines = new WeakMap<Event, string>();
 
@@ -23,13 +27,14 @@ export function observe(feed: EventFeed, request: ReadonlyMap<string, unknown>, 
   const wants = parseFilter(filter, Date.now());
   const wanted = feed.past(wants);
   const past = last === undefined ? wanted : wanted.slice(wanted.length - Math.min(last, wanted.length));
-  const queue = new EventQueue(answer, lineOf, setImmediate, past);
+  const queue = new EventQueue(answer, lineOf, makePace(PACE_MS), past);
   answer.send('');
   if (!follow) {
     queue.onceEmpty(() => answer.end());
     return;
   }
   const subscription = feed.subscribe(queue, wants);
+  answer.onceEnding(() => queue.flush());
   answer.onceClosed(() => subscription[Symbol.dispose]());
 }
 
@@ -41,20 +46,34 @@ function lineOf(event: Event): string {
   return line;
 }
 
+/* Whoever wrote a key that means nothing here would get what it did not ask for. */
 function parseRequest(request: ReadonlyMap<string, unknown>): Omit<ObserveRequest, 'command'> {
-  const follow = request.get('follow') === true;
+  refuseOthers(request, ['command', 'follow', 'last', 'filter']);
+  const follow = request.get('follow') ?? false;
+  if (typeof follow !== 'boolean')
+    throw new SyntaxError(`"follow" is ${JSON.stringify(follow)}: true or false is legal`);
   const last = request.get('last');
   const isCount = typeof last === 'number' && Number.isSafeInteger(last) && last >= 0;
-  if (last !== undefined && !isCount) throw new SyntaxError(`"last" is ${JSON.stringify(last)}, not a count`);
-  return { follow, ...(isCount && { last }), filter: parseFilterTexts(request.get('filter')) };
+  if (last !== undefined && !isCount)
+    throw new SyntaxError(`"last" is ${JSON.stringify(last)}: a count of events is legal`);
+  return { follow, ...(isCount && { last }), filter: parseFilterTexts(request.get('filter') ?? {}) };
 }
 
 function parseFilterTexts(value: unknown): FilterTexts {
-  const given = new Map<string, unknown>(Object.entries(value ?? {}));
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new SyntaxError(`"filter" is ${JSON.stringify(value)}: an object of lists is legal`);
+  const given = new Map<string, unknown>(Object.entries(value));
+  refuseOthers(given, FILTERS);
   const listOf = (name: string): readonly string[] => {
     const texts = given.get(name) ?? [];
     if (Array.isArray(texts) && texts.every((text) => typeof text === 'string')) return texts;
-    throw new SyntaxError(`"${name}" of a filter is ${JSON.stringify(texts)}, not a list of texts`);
+    throw new SyntaxError(`"${name}" of a filter is ${JSON.stringify(texts)}: a list of texts is legal`);
   };
   return Object.assign({}, NO_FILTER, ...FILTERS.map((name) => ({ [name]: listOf(name) })));
+}
+
+function refuseOthers(given: ReadonlyMap<string, unknown>, legal: readonly string[]): void {
+  const other = [...given.keys()].find((key) => !legal.includes(key));
+  if (other === undefined) return;
+  throw new SyntaxError(`key ${JSON.stringify(other)} is not known: ${legal.join(', ')} are legal`);
 }

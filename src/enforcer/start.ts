@@ -5,6 +5,7 @@ import { attachKind } from '../datapath/attach.ts';
 import { compilePolicies, HOST_POLICY, type RuleIds, ruleKey } from '../datapath/compile.ts';
 import { fillSlot } from '../datapath/fill-slot.ts';
 import { type OwnAddress, setOwnAddresses, setTrusted } from '../datapath/host-facts.ts';
+import { kernelTypes } from '../datapath/kernel-types.ts';
 import { findLearned } from '../datapath/learned.ts';
 import { readShares, sharesOf } from '../datapath/lease-shares.ts';
 import { Pins } from '../datapath/pins.ts';
@@ -84,11 +85,13 @@ export async function startEnforcer(
   objectPath: string = OBJECT_PATH,
 ): Promise<Enforcer> {
   using scope = new Scope();
+  // Looked up in a thread, while this one reads the host; who waits for it gets its error.
+  kernelTypes().catch(() => {});
   const netns = netnsInode();
   const { resolvers, remarks } = findResolvers(options.resolvers);
-  for (const remark of remarks) listener.remark(remark);
+  for (const remark of remarks) listener.remark(remark, 'warning');
   if (resolvers.length === 0) {
-    listener.remark('no resolver is known, so no name can be learned: give one with -resolver');
+    listener.remark('no resolver is known, so no name can be learned: give one with -resolver', 'warning');
   }
   const { plan, isEveryWay } = planHost(options, resolvers);
   provideBpffs();

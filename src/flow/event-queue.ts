@@ -9,8 +9,8 @@ export interface TextSink {
   onceReady(act: () => void): void;
 }
 
-/** Events that wait for a reader that is behind; more are lost to it. */
-const MAX_WAITING = 4_096;
+/** Events that wait for a reader that is behind, more than the ring of the kernel holds; what comes more is lost to it. */
+const MAX_WAITING = 8_192;
 /** Characters that are sent in one piece. */
 const PIECE = 1 << 16;
 
@@ -22,9 +22,9 @@ export class EventQueue implements EventReader {
   readonly #sink: TextSink;
   readonly #render: (event: Event) => string;
   readonly #soon: (act: () => void) => void;
-  #waiting: Event[] = [];
-  #at = 0;
-  #room: number;
+  #waiting: Event[];
+  /** Of the past: these wait beside what is bounded. */
+  #past: number;
   #isScheduled = false;
   #isBehind = false;
   #onEmpty: (() => void) | undefined;
@@ -40,12 +40,12 @@ export class EventQueue implements EventReader {
     this.#render = render;
     this.#soon = soon;
     this.#waiting = [...past];
-    this.#room = past.length + MAX_WAITING;
+    this.#past = past.length;
     this.#schedule();
   }
 
   take(event: Event): boolean {
-    if (this.#waiting.length - this.#at >= this.#room) return false;
+    if (this.#waiting.length >= this.#past + MAX_WAITING) return false;
     this.#waiting.push(event);
     this.#schedule();
     return true;
@@ -55,6 +55,11 @@ export class EventQueue implements EventReader {
   onceEmpty(act: () => void): void {
     this.#onEmpty = act;
     this.#schedule();
+  }
+
+  /** Sends all that waits now, whether the sink keeps up or not: for the end. */
+  flush(): void {
+    while (this.#waiting.length > 0) this.#sink.send(this.#nextPiece());
   }
 
   #schedule(): void {
@@ -67,7 +72,7 @@ export class EventQueue implements EventReader {
   }
 
   #pump(): void {
-    while (this.#at < this.#waiting.length) {
+    while (this.#waiting.length > 0) {
       if (!this.#sink.send(this.#nextPiece())) {
         this.#isBehind = true;
         this.#sink.onceReady(() => {
@@ -77,20 +82,21 @@ export class EventQueue implements EventReader {
         return;
       }
     }
-    this.#waiting = [];
-    this.#at = 0;
-    this.#room = MAX_WAITING;
     this.#onEmpty?.();
     this.#onEmpty = undefined;
   }
 
   #nextPiece(): string {
     let text = '';
-    while (this.#at < this.#waiting.length && text.length < PIECE) {
-      const event = this.#waiting[this.#at];
-      this.#at += 1;
-      if (event) text += `${this.#render(event)}\n`;
+    let taken = 0;
+    for (const event of this.#waiting) {
+      text += `${this.#render(event)}\n`;
+      taken += 1;
+      if (text.length >= PIECE) break;
     }
+    this.#past = Math.max(0, this.#past - taken);
+    // What was sent goes, also from a queue that is never empty.
+    this.#waiting = this.#waiting.slice(taken);
     return text;
   }
 }

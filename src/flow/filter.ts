@@ -41,11 +41,16 @@ export type Filter = (event: Event) => boolean;
 
 type Test = (event: DnsEvent | FlowEvent) => boolean;
 
+/** Texts in all lists: whoever asks has the enforcer look at each event with each of them. */
+const MAX_TEXTS = 64;
+
 /**
  * Parses what is asked for. A filter other than `since` lets no event of the enforcer itself through.
  * `nowMs`: what a duration in `since` counts back from. Throws UsageError.
  */
 export function parseFilter(texts: FilterTexts, nowMs: number): Filter {
+  const count = FILTERS.reduce((sum, name) => sum + texts[name].length, 0);
+  if (count > MAX_TEXTS) throw new UsageError(`${count} filters are given: at most ${MAX_TEXTS} are legal`);
   const sinceMs = Math.max(Number.NEGATIVE_INFINITY, ...texts.since.map((text) => parseSince(text, nowMs)));
   const tests = [
     anyOf(texts.verdict, parseVerdict),
@@ -64,17 +69,20 @@ export function parseFilter(texts: FilterTexts, nowMs: number): Filter {
 }
 
 /**
- * The time since 1970, in milliseconds, that `-since` means: a time as RFC 3339 has it, or how long ago: `90s`, `10m`,
- * `2h`, `1d`. Throws UsageError.
+ * The time since 1970, in milliseconds, that `-since` means: how long ago, `90s`, `10m`, `2h`, `1d`, or a time as
+ * RFC 3339 has it, of which seconds, zone (then it is local) or all behind the day (then it is midnight) may be absent.
+ * Throws UsageError.
  */
 export function parseSince(text: string, nowMs: number): number {
   const [, number, unit] = /^(\d{1,9})([smhd])$/u.exec(text) ?? [];
   if (number !== undefined) return nowMs - Number(number) * (UNIT_MS.get(unit ?? '') ?? 0);
-  const isTime = /^\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?$/u.test(
-    text,
-  );
-  const timeMs = isTime ? Date.parse(text) : Number.NaN;
-  if (Number.isFinite(timeMs)) return timeMs;
+  const [, year, month, day, clock = '00:00', zone = ''] =
+    /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)([Zz]|[+-]\d\d:\d\d)?)?$/u.exec(text) ??
+    [];
+  const timeMs = Date.parse(`${year}-${month}-${day}T${clock}${zone.toUpperCase()}`);
+  // Date.parse takes the 31st of every month.
+  const isDay = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day);
+  if (Number.isFinite(timeMs) && isDay) return timeMs;
   throw new UsageError(
     `since "${text}" is no time: 90s, 10m, 2h, 1d (ago) or a time such as 2026-01-31T08:30:00Z is legal`,
   );
@@ -137,6 +145,7 @@ function protocolOf(packet: Packet): number | undefined {
 
 /* A number is a process id; else what the process is called: its command, its program's path, or the last part of it. */
 function parseProcess(text: string): Test {
+  if (text === '') throw new UsageError('process "" is empty: a command, a path or a process id is legal');
   if (/^\d+$/u.test(text)) return ({ process }) => process?.pid === Number(text);
   return ({ process }) => process !== undefined && isCalled(process, text);
 }
@@ -147,5 +156,6 @@ function isCalled({ comm, exe }: Process, text: string): boolean {
 
 /* As it was written, or what stands behind `=` in a flag. */
 function parseRule(text: string): Test {
+  if (text === '') throw new UsageError('rule "" is empty: a rule as events show it is legal');
   return ({ rule }) => rule !== undefined && (rule === text || rule.replace(/^-[a-z-]+=/u, '') === text);
 }

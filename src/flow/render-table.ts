@@ -2,6 +2,7 @@ import { escapeControl } from './escape.ts';
 import type { DnsEvent, Event, FlowEvent } from './event.ts';
 import {
   formatCauseOf,
+  formatLost,
   formatNames,
   formatProcess,
   formatTarget,
@@ -32,7 +33,8 @@ export function renderTable(event: Event, colour: Painter): string {
   const [, ...widths] = COLUMNS.map(([, width]) => width);
   const padded = cells.map((cell, index) => cell.padEnd(widths[index] ?? 0));
   if (isJudged) padded[0] = paintVerdict(event.verdict, padded[0] ?? '', colour);
-  return [formatTime(event.timeMs), ...padded, last].join('  ');
+  const lost = event.lost > 0 ? ` ${formatLost(event.lost)}` : '';
+  return [formatTime(event.timeMs), ...padded, last + lost].join('  ');
 }
 
 function judgedCells(event: FlowEvent | DnsEvent): [string[], string] {
@@ -50,5 +52,6 @@ function judgedCells(event: FlowEvent | DnsEvent): [string[], string] {
 }
 
 function sentence(event: Exclude<Event, FlowEvent | DnsEvent>): string {
-  return `${event.action}: ${escapeControl(event.message)}`;
+  const lines = event.kind === 'policy' ? event.lines : [];
+  return `${event.action}: ${[event.message, ...lines].map(escapeControl).join(' | ')}`;
 }

@@ -37,7 +37,7 @@ const MAX_SHOWN = 3;
  */
 export function renderText(event: Event, { colour }: TextOptions): string {
   const time = colour.dim(formatTime(event.timeMs));
-  const lost = event.lost > 0 ? [colour.dim(`(${event.lost} events lost before)`)] : [];
+  const lost = event.lost > 0 ? [colour.dim(formatLost(event.lost))] : [];
   return [time, ...columns(event, colour), ...lost].join(' ');
 }
 
@@ -98,6 +98,11 @@ export function formatTarget(packet: Packet): string {
   if (icmpType !== undefined) return `${dst}/${proto} type ${icmpType}`;
   if (dport === undefined) return `${dst}/${proto}`;
   return `${packet.family === 'ipv6' ? `[${dst}]` : dst}:${dport}/${proto}`;
+}
+
+/** `(3 events lost before)`. */
+export function formatLost(lost: number): string {
+  return `(${lost} ${lost === 1 ? 'event' : 'events'} lost before)`;
 }
 
 /** Names, the first few of them; `-` where there is none. */

@@ -86,6 +86,10 @@ export const bpf = {
     bpfLibrary,
     'int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags)',
   ),
+  mapTake: from<[number, Bytes, Bytes], number>(
+    bpfLibrary,
+    'int bpf_map_lookup_and_delete_elem(int fd, const void *key, void *value)',
+  ),
   mapDelete: from<[number, Bytes], number>(bpfLibrary, 'int bpf_map_delete_elem(int fd, const void *key)'),
   mapUpdateBatch: from<[number, Bytes, Bytes, Bytes, Bytes], number>(
     bpfLibrary,
@@ -102,6 +106,7 @@ export const bpf = {
   ),
   pin: from<[number, string], number>(bpfLibrary, 'int bpf_obj_pin(int fd, const char *path)'),
   openPin: from<[string], number>(bpfLibrary, 'int bpf_obj_get(const char *path)'),
+  mapById: from<[number], number>(bpfLibrary, 'int bpf_map_get_fd_by_id(uint32_t id)'),
   progById: from<[number], number>(bpfLibrary, 'int bpf_prog_get_fd_by_id(uint32_t id)'),
   progTestRun: from<[number, Bytes], number>(bpfLibrary, 'int bpf_prog_test_run_opts(int fd, void *opts)'),
   linkCreate: from<[number, number, number, null], number>(
@@ -157,6 +162,8 @@ export const bpf = {
     bpfLibrary,
     'void *bpf_map__initial_value(void *map, void *size)',
   ),
+  btfParse: from<[string], Pointer | null>(bpfLibrary, 'void *btf__parse_raw(const char *path)'),
+  btfFree: from<[Pointer], void>(bpfLibrary, 'void btf__free(void *btf)'),
   btfFind: from<[Pointer, string, number], number>(
     bpfLibrary,
     'int32_t btf__find_by_name_kind(const void *btf, const char *name, uint32_t kind)',
@@ -196,6 +203,7 @@ export const libc = {
     cLibrary,
     'void *mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
   ),
+  mallopt: from<[number, number], number>(cLibrary, 'int mallopt(int parameter, int value)'),
   pageSize: from<[], number>(cLibrary, 'int getpagesize()'),
   munmap: from<[Pointer, number], number>(cLibrary, 'int munmap(void *at, size_t length)'),
   mount: from<[string, string, string, number, null], number>(

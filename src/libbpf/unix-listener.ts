@@ -8,7 +8,8 @@ import { lastErrno, libc } from './symbols.ts';
 const AF_UNIX = 1;
 const SOCK_STREAM_CLOEXEC_NONBLOCK = 1 | 0o2000000 | 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-const BACKLOG = 128;
+/** Connections that wait to be accepted: past it, or past net.core.somaxconn, node's clients fail with EAGAIN. */
+const BACKLOG = 4_096;
 const ACCEPTED_PER_TURN = 64;
 const { EINTR, ECONNABORTED } = constants.errno;
 

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { fileURLToPath } from 'node:url';
 import { SystemError, TakenError } from '../errors.ts';
 import { encodeJsonLine } from '../flow/escape.ts';
 import type { Event } from '../flow/event.ts';
@@ -27,8 +26,6 @@ export interface PageSource {
   readonly state: () => PageState;
 }
 
-/** The bundle lies beside its files. */
-const DIRECTORY = fileURLToPath(new URL('page/', import.meta.url));
 const MAX_CONNECTIONS = 32;
 /** Of these, so that a page can be opened whoever reads. */
 const MAX_READERS = 16;
@@ -168,8 +165,8 @@ export class PageServer implements Disposable {
   }
 }
 
-/** Begins to listen. Throws TakenError, SystemError. */
-export async function openPage(at: PageAddress, directory: string = DIRECTORY): Promise<PageServer> {
+/** Begins to listen; `directory` has the files of the page. Throws TakenError, SystemError. */
+export async function openPage(at: PageAddress, directory: string): Promise<PageServer> {
   const assets = readAssets(directory);
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,

@@ -7,9 +7,11 @@ import { measureAdded } from './added-cost.ts';
 import { Compiler } from './compile.ts';
 import { measureFreshNames } from './fresh-names.ts';
 import { measureLoading } from './load-prefixes.ts';
+import { measureObserving } from './observe-cost.ts';
 import { measurePaths } from './packet-paths.ts';
 import { Report } from './report.ts';
 import { measureRunning } from './running-cost.ts';
+import { measureScrapes } from './scrapes.ts';
 import { measureSubjects } from './subjects.ts';
 import { measureSwap } from './swap.ts';
 
@@ -21,6 +23,8 @@ const SECTIONS = {
   loading: measureLoading,
   swap: measureSwap,
   subjects: measureSubjects,
+  scrapes: measureScrapes,
+  observe: measureObserving,
 };
 
 const report = new Report();

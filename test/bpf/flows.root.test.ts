@@ -149,15 +149,20 @@ const SWAPS: readonly (readonly [
   ['the same policy', BY_NAME, 'pass', []],
   ['the rule kept, others added', { rules: { ...BY_NAME.rules, 2: { cidr: '203.0.113.0/24' } } }, 'pass', []],
   ['strict DNS', { ...BY_NAME, strict: true }, 'pass', []],
-  ['the rule withdrawn', { rules: {} }, 'refuse', ['withdrawn']],
-  ['another in its place', { rules: { 2: { cn: '.example.com' } } }, 'refuse', ['withdrawn']],
-  ['the host denied', { rules: { ...BY_NAME.rules, 2: { denyCidr: HOST } } }, 'refuse', ['withdrawn']],
-  ['another rule for the host', { rules: { 2: { cidr: HOST } } }, 'pass', ['established']],
+  ['the rule withdrawn', { rules: {} }, 'refuse', ['ended', 'withdrawn']],
+  ['another in its place', { rules: { 2: { cn: '.example.com' } } }, 'refuse', ['ended', 'withdrawn']],
+  [
+    'the host denied',
+    { rules: { ...BY_NAME.rules, 2: { denyCidr: HOST } } },
+    'refuse',
+    ['ended', 'withdrawn'],
+  ],
+  ['another rule for the host', { rules: { 2: { cidr: HOST } } }, 'pass', ['ended', 'established']],
   [
     'another rule for another port',
     { rules: { 2: { cidr: HOST, ports: ['80/tcp'] } } },
     'refuse',
-    ['withdrawn'],
+    ['ended', 'withdrawn'],
   ],
 ];
 for (const [what, policy, verdict, reasons] of SWAPS) {
@@ -187,7 +192,9 @@ test('a flow names its rule while it is withdrawn', async () => {
   await datapath.apply({ rules: {} });
   send(tcpData());
   assert.deepEqual(
-    datapath.flowEvents().map(({ ruleId, local, localPort }) => [ruleId, local[15], localPort]),
-    [[1, Number(localFor(HOST).split('.').at(-1)), 40_000]],
+    datapath
+      .flowEvents()
+      .map(({ reason, ruleId, local, localPort }) => [reason, ruleId, local[15], localPort]),
+    ['ended', 'withdrawn'].map((reason) => [reason, 1, Number(localFor(HOST).split('.').at(-1)), 40_000]),
   );
 });

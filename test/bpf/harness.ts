@@ -203,7 +203,11 @@ export class Harness implements Disposable {
   age(map: 'flows' | 'inbound' | 'inbound_new' | 'fragments', seconds: number): void {
     const seen = process.hrtime.bigint() - BigInt(seconds) * 1_000_000_000n;
     const struct = map === 'flows' ? 'flow' : map === 'fragments' ? 'fragment' : 'inbound';
-    this.rewrite(map, (value) => writeStruct(value, 0, struct, { seen_ns: seen }));
+    this.rewrite(map, (value) => {
+      writeStruct(value, 0, struct, { seen_ns: seen });
+      // Within one tick a flow is looked at once.
+      if (map === 'flows') writeStruct(value, 0, 'flow', { checked_jiffies: 0 });
+    });
   }
 
   /** Forgets what was learned, and the records of it. */

@@ -8,9 +8,11 @@ describe('parsePageAddress takes', () => {
     ['127.0.0.1:8080', '127.0.0.1', 8080],
     ['127.9.9.9:1', '127.9.9.9', 1],
     ['127.0.0.1:0', '127.0.0.1', 0],
+    ['8080', '127.0.0.1', 8080],
+    ['localhost:80', '127.0.0.1', 80],
     ['[::1]:65535', '::1', 65_535],
   ] as const)
-    test(text, () => assert.deepEqual(parsePageAddress(text), { address, port }));
+    test(text, () => assert.deepEqual(parsePageAddress(text), { host: address, port, isLoopback: true }));
 });
 
 describe('parsePageAddress refuses', () => {
@@ -34,13 +36,10 @@ describe('parsePageAddress refuses', () => {
     });
   }
   for (const text of [
-    '8080',
-    ':8080',
     '127.0.0.1',
     '127.0.0.1:',
     '127.0.0.1:65536',
     '127.1:80',
-    'localhost:80',
     '::1:80',
     '[127.0.0.1]:80',
     '127.0.0.1:8o',

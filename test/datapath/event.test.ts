@@ -3,6 +3,7 @@ import { endianness } from 'node:os';
 import { test } from 'node:test';
 import { decodeEvent } from '../../src/datapath/event.ts';
 import { ENUMS, LAYOUT } from '../../src/datapath/layout.ts';
+import { encodeStruct } from '../../src/datapath/struct.ts';
 import { encodeName } from '../../src/dns/wire-name.ts';
 import { SystemError } from '../../src/errors.ts';
 import { REASONS, VERDICTS } from '../../src/flow/reason.ts';
@@ -53,8 +54,21 @@ function flowRecord(values: Partial<Record<HostField, number | bigint>> = {}): B
     pid: 1234,
     uid: 0xfffffffe,
     ether_type: 0x86dd,
+    started_ns: 0x8877665544332211n,
+    cgroup_id: 0x0102030405060708n,
+    exec_id: 0xfedcba98,
+    window_ms: 1_500,
     ...values,
   });
+}
+
+type EndField = keyof typeof LAYOUT.end_event.fields;
+
+/** A flow's end; 64-bit fields are given as bigint. */
+function endRecord(parts: { readonly [field in EndField]?: number | bigint }): Buffer {
+  const head = flowRecord({ verdict: ENUMS.verdict.VERDICT_ALLOW, reason: ENUMS.reason.REASON_ENDED });
+  const tail = encodeStruct('end_event', parts).subarray(head.length);
+  return Buffer.concat([head, tail]);
 }
 
 function dnsRecord(
@@ -82,6 +96,7 @@ function dnsRecord(
 const HEAD = {
   bootNs: 0x1122334455667788n,
   count: 5,
+  windowMs: 1_500,
   ifindex: 0x01020304,
   ruleId: 0xfffffffe,
   policyId: 0x0102,
@@ -93,7 +108,14 @@ const HEAD = {
   localPort: 40_000,
   remote: SERVER,
   remotePort: 443,
-  process: { pid: 1234, uid: 0xfffffffe, comm: 'curl' },
+  process: {
+    pid: 1234,
+    uid: 0xfffffffe,
+    comm: 'curl',
+    startedNs: 0x8877665544332211n,
+    execId: 0xfedcba98,
+    cgroupId: 0x0102030405060708n,
+  },
 } as const;
 const LEARNED = { ...HEAD, verdict: 'allow', reason: 'learned' } as const;
 const { process: _process, ...NO_PROCESS } = HEAD;
@@ -123,9 +145,39 @@ for (const [l4Proto, icmpType] of [
 
 for (const [number, reason] of REASONS.entries()) {
   test(`decodeEvent reads reason ${reason}`, () => {
-    assert.equal(decodeEvent(flowRecord({ reason: number })).reason, reason);
+    const record = number === ENUMS.reason.REASON_ENDED ? endRecord({}) : flowRecord({ reason: number });
+    assert.equal(decodeEvent(record).reason, reason);
   });
 }
+
+const CARRIED = { bytes: 2n ** 33n, packets: 7n } as const;
+for (const [what, parts, traffic] of [
+  ['one way', CARRIED, { bytes: 2 ** 33, packets: 7 }],
+  [
+    'both ways',
+    { ...CARRIED, bytes_in: 9n, packets_in: 3n, has_in: 1 },
+    { bytes: 2 ** 33, packets: 7, bytesIn: 9, packetsIn: 3 },
+  ],
+  [
+    'both ways, of which nothing came',
+    { ...CARRIED, has_in: 1 },
+    { bytes: 2 ** 33, packets: 7, bytesIn: 0, packetsIn: 0 },
+  ],
+] as const) {
+  test(`decodeEvent reads what a flow carried, ${what}`, () => {
+    const event = decodeEvent(endRecord(parts));
+    assert.equal(event.kind, 'flow');
+    assert.deepEqual(event.traffic, traffic);
+  });
+}
+
+test('decodeEvent refuses an end without what it carried, and another event with it', () => {
+  for (const record of [
+    endRecord({}).subarray(0, LAYOUT.event.size),
+    Buffer.concat([flowRecord(), endRecord({}).subarray(LAYOUT.event.size)]),
+  ])
+    assert.throws(() => decodeEvent(record), SystemError);
+});
 
 for (const [number, verdict] of [...VERDICTS.entries()].slice(1)) {
   test(`decodeEvent reads verdict ${verdict}`, () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Event, FlowEvent } from '../../src/flow/event.ts';
 import { type Painter, PLAIN, renderText } from '../../src/flow/render-text.ts';
-import { FLOW, LIFECYCLE, LOOKUP } from './events.ts';
+import { FLOW, LIFECYCLE, LOOKUP, POLICY, SHAPES } from './events.ts';
 
 const { process: _process, ...UNKNOWN_PROCESS } = FLOW;
 const { rule: _rule, ...NO_RULE } = FLOW;
@@ -137,6 +137,32 @@ const rows: readonly (readonly [title: string, event: Event, line: string])[] = 
     'stopping on SIGTERM',
   ],
   [
+    'the end of a flow',
+    { ...FLOW, reason: 'ended', traffic: { bytes: 10, packets: 2 } },
+    'allow      curl[1234] www.example.com 198.51.100.7:443/tcp ended sent 10 bytes in 2 packets by .example.com',
+  ],
+  [
+    'the end of a flow that received',
+    { ...FLOW, reason: 'ended', traffic: { bytes: 10, packets: 2, bytesIn: 30, packetsIn: 4 } },
+    'allow      curl[1234] www.example.com 198.51.100.7:443/tcp ended sent 10 bytes in 2 packets, received 30 in 4 by .example.com',
+  ],
+  [
+    'an answer with an error',
+    { ...LOOKUP, verdict: 'allow', reason: 'dns-failed', rcode: 'nxdomain' },
+    'allow      curl[1234] evil.test 192.0.2.53:53/udp dns-failed AAAA nxdomain',
+  ],
+  ['one lost event', { ...LIFECYCLE, lost: 1 }, 'detached eth1 the interface is gone (1 event lost before)'],
+  [
+    'policies, with what changed',
+    POLICY,
+    'reloaded | reloaded | + allow names that end in ".example.net" | - allow 192.0.2.0/24',
+  ],
+  [
+    'control characters of policies',
+    { ...POLICY, message: 'a\nb', lines: ['c\x1bd'] },
+    'reloaded | a\\x0ab | c\\x1bd',
+  ],
+  [
     'control characters',
     {
       ...FLOW,
@@ -184,5 +210,11 @@ for (const [verdict, painted] of [
       renderText({ ...FLOW, verdict }, { colour: TAGS }),
       `<dim>03:04:05.006</> ${painted} <dim>curl[1234]</> <strong>www.example.com</> 198.51.100.7:443/tcp <dim>by .example.com</>`,
     );
+  });
+}
+
+for (const [title, event] of SHAPES) {
+  test(`renderText gives one printable line of ${title}`, () => {
+    assert.doesNotMatch(renderText(event, { colour: PLAIN }), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
   });
 }

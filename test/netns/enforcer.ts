@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RUN_ROOT } from '../../src/enforcer/run-dir.ts';
+import { checkEvent } from '../flow/event-schema.ts';
 import { findCli } from '../lab/checkout.ts';
 import type { Namespace } from '../lab/namespace.ts';
 import type { Exit, Process } from '../lab/process.ts';
@@ -32,7 +33,19 @@ export interface LoggedEvent {
   readonly message?: string;
   readonly pid?: number;
   readonly comm?: string;
+  readonly exe?: string;
+  readonly uid?: number;
+  readonly cgroup?: string;
+  readonly container?: string;
+  readonly icmp_type?: number;
+  readonly rcode?: string;
+  readonly lines?: readonly string[];
+  readonly bytes?: number;
+  readonly packets?: number;
+  readonly bytes_in?: number;
+  readonly packets_in?: number;
   readonly count?: number;
+  readonly window_ms?: number;
   readonly lost?: number;
 }
 
@@ -106,7 +119,9 @@ export class RunningEnforcer {
     return this.process.exited;
   }
 
+  /* What is not by the schema fails the test, whatever it looks at. */
   #take(event: LoggedEvent): void {
+    checkEvent(event);
     this.#events.push(event);
     for (const listener of this.#waiting) listener(event);
   }

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { cgroup2PathOf } from '../../src/libbpf/cgroup2.ts';
 import { dig, digShort } from '../lab/clients.ts';
 import { startDnsmasq } from '../lab/resolvers.ts';
 import { startWeb } from '../lab/servers.ts';
@@ -19,9 +20,12 @@ const CIDR = '203.0.113.200';
 
 /** What is compared: all that does not differ from run to run. */
 function gist(event: LoggedEvent): Partial<LoggedEvent> {
-  const { ts: _ts, seq: _seq, sport: _sport, pid: _pid, ...rest } = event;
+  const { ts: _ts, seq: _seq, sport: _sport, pid: _pid, leases: _leases, ...rest } = event;
   return rest;
 }
+
+/** What runs here is in the cgroup of this process, as the kernel calls it. */
+const CURL = { comm: 'curl', exe: '/usr/bin/curl', uid: 0, cgroup: cgroup2PathOf(process.pid) };
 
 async function createEventLab(): Promise<Lab> {
   const lab = createLab();
@@ -49,12 +53,14 @@ describe('events as JSON', () => {
     return curl.pid;
   };
   const common = {
-    policy: 'host',
+    policy: 'flags',
+    subject: 'host',
     direction: 'out',
     family: 'ipv4',
     src: HOST.v4,
     iface: 'eth0',
     count: 1,
+    window_ms: 0,
     lost: 0,
   };
 
@@ -77,10 +83,13 @@ describe('events as JSON', () => {
       dst: v4,
       dport: 80,
       names: ['www.listed.example'],
-      comm: 'curl',
-      uid: 0,
+      ...CURL,
     });
     assert.equal(flow.pid, pid);
+    assert.deepEqual(
+      flow.leases?.map(({ name }) => name),
+      ['www.listed.example'],
+    );
     const learned = enforcer.events(since).find(({ reason }) => reason === 'learned');
     assert.deepEqual(gist(learned ?? flow), {
       ...common,
@@ -93,7 +102,9 @@ describe('events as JSON', () => {
       dport: 53,
       qname: 'www.listed.example',
       qtype: 'a',
+      rcode: 'noerror',
       addresses: [v4],
+      ...CURL,
     });
   });
 
@@ -110,10 +121,10 @@ describe('events as JSON', () => {
       dst: webAddress(2).v4,
       dport: 8443,
       names: ['tracker.other.test'],
-      comm: 'curl',
-      uid: 0,
+      ...CURL,
     });
     assert.equal(told.pid, pid);
+    assert.deepEqual(told.leases, []);
   });
 
   test('a listed address: the rule as it was given', async () => {
@@ -138,7 +149,12 @@ describe('events as JSON', () => {
     const told = enforcer.events(since).filter(({ dst }) => dst === '203.0.113.99');
     assert.deepEqual(told.map(({ count }) => count).slice(0, 1), [1]);
     assert.ok(told.length <= 3, `${told.length} events`);
-    assert.ok(told.some(({ count = 0 }) => count > 10));
+    const folded = told.filter(({ count = 0 }) => count > 10);
+    assert.ok(folded.length > 0);
+    // The second behind the first: what is counted came within it.
+    for (const { window_ms = 0 } of folded)
+      assert.ok(window_ms >= 1_000 && window_ms < 1_500, `${window_ms}`);
+    assert.equal(told[0]?.window_ms, 0);
   });
 
   test('every line has its number and its time', () => {

@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { checkEvent } from '../flow/event-schema.ts';
 import { findCli } from '../lab/checkout.ts';
 import type { Namespace } from '../lab/namespace.ts';
 import type { Process } from '../lab/process.ts';
@@ -18,13 +19,17 @@ export interface Unread {
 }
 
 /** Starts one that ends with the test. */
-export async function startUnread(context: TestContext, host: Namespace): Promise<Unread> {
+export async function startUnread(
+  context: TestContext,
+  host: Namespace,
+  flags: readonly string[] = FLAGS,
+): Promise<Unread> {
   const instance = newInstance();
   const fifo = join(host.directory, instance);
   host.must('mkfifo', [fifo]);
   // For writing too: else the end of the last writer would be the end of the file.
   const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
-  const words = [findCli(), ...FLAGS, '-log=json', `-instance=${instance}`];
+  const words = [findCli(), ...flags, '-log=json', `-instance=${instance}`];
   const process = host.spawn('sh', ['-c', 'fifo=$1; shift; exec "$@" >"$fifo"', 'sh', fifo, ...words]);
   context.after(async () => {
     await l7egg(host, 'clean', `-instance=${instance}`);
@@ -38,7 +43,11 @@ export async function startUnread(context: TestContext, host: Namespace): Promis
     for (let bytes = readNow(fd); bytes > 0; bytes = readNow(fd)) rest += CHUNK.toString('utf8', 0, bytes);
     const lines = rest.split('\n');
     rest = lines.pop() ?? '';
-    return lines.map((line): LoggedEvent => JSON.parse(line));
+    return lines.map((line): LoggedEvent => {
+      const event = JSON.parse(line);
+      checkEvent(event);
+      return event;
+    });
   };
   return { process, instance, read };
 }
