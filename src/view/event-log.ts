@@ -1,6 +1,7 @@
 import type { Event } from '../flow/event.ts';
 import type { Filter } from '../flow/filter.ts';
 import type { Verdict } from '../flow/reason.ts';
+import { isAttempt } from './attempt.ts';
 
 /** An event as the page keeps it: `ordinal` goes on where a new run of the enforcer counts from one again. */
 export interface Entry {
@@ -96,6 +97,6 @@ export class EventLog {
 
   #count(event: Event): void {
     this.counts.lost += event.lost;
-    if (event.kind === 'flow' || event.kind === 'dns') this.counts[event.verdict] += event.count;
+    if (isAttempt(event)) this.counts[event.verdict] += event.count;
   }
 }

@@ -1,5 +1,6 @@
 import type { Event } from '../flow/event.ts';
 import type { Verdict } from '../flow/reason.ts';
+import { isAttempt } from './attempt.ts';
 
 /** The attempts of one span of time, by verdict. */
 export interface Bucket extends Record<Verdict, number> {
@@ -21,7 +22,7 @@ export function sumByTime(events: Iterable<Event>, { endMs, widthMs, count }: Sp
     (_, index): Bucket => ({ startMs: (first + index) * widthMs, allow: 0, deny: 0, would_deny: 0 }),
   );
   for (const event of events) {
-    if (event.kind !== 'flow' && event.kind !== 'dns') continue;
+    if (!isAttempt(event)) continue;
     const bucket = buckets[Math.floor(event.timeMs / widthMs) - first];
     if (bucket) bucket[event.verdict] += event.count;
   }

@@ -59,10 +59,16 @@ describe('EventLog', () => {
   test('counts attempts by verdict, and what was lost on the way and before', () => {
     const log = new EventLog(10);
     log.add(
-      [{ ...FLOW, count: 3 }, { ...LOOKUP, lost: 2 }, { ...FLOW, verdict: 'would_deny' }, LIFECYCLE],
+      [
+        { ...FLOW, count: 3 },
+        { ...LOOKUP, lost: 2 },
+        { ...FLOW, verdict: 'would_deny' },
+        LIFECYCLE,
+        { ...FLOW, reason: 'ended' },
+      ],
       5,
     );
-    assert.deepEqual(log.counts, { allow: 3, deny: 1, would_deny: 1, events: 4, lost: 7 });
+    assert.deepEqual(log.counts, { allow: 3, deny: 1, would_deny: 1, events: 5, lost: 7 });
   });
 
   test('numbers go on where a new run counts from one again', () => {

@@ -29,6 +29,7 @@ describe('sumByTime', () => {
       { ...FLOW, timeMs: 7_999 },
       { ...FLOW, timeMs: 11_000 },
       { ...LIFECYCLE, timeMs: 9_000 },
+      { ...FLOW, reason: 'ended' as const, timeMs: 9_000 },
     ];
     assert.deepEqual(sumOf(sumByTime(others, SPANS)), { allow: 0, deny: 0, would_deny: 0 });
   });
