@@ -8,7 +8,6 @@ import { startEnforcer } from '../enforcer/start.ts';
 import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import { EventQueue, type TextSink } from '../flow/event-queue.ts';
-import { makePace } from '../flow/pace.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
@@ -23,9 +22,6 @@ import { terminalColours } from './terminal-colours.ts';
 const MAX_UNREAD_BYTES = 1 << 20;
 /** How long a reader of stdout may take to the last events when we end. */
 const LAST_WORDS_MS = 1_000;
-
-/** From one write of events to the next. */
-const PACE_MS = 20;
 
 /** A reader that does not keep up loses events, and is told how many; it does not cost us memory. */
 const STDOUT: TextSink = {
@@ -68,7 +64,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   using reloader = new Reloader(enforcer, reader, loaded, remark);
   // For people these are sentences on stderr.
   const isTold = ({ kind }: Event) => log === 'json' || kind === 'flow' || kind === 'dns';
-  const told = new EventQueue(STDOUT, render, makePace(PACE_MS));
+  const told = new EventQueue(STDOUT, render, setImmediate);
   try {
     enforcer.feed.subscribe(told, isTold);
     enforcer.begin();
