@@ -68,7 +68,9 @@ static __always_inline int has_sent_fin(__u32 state)
 	return state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK;
 }
 
-/* A FIN takes a number of the sequence, as a byte does. In FIN_WAIT2 only the socket tells whether it came. */
+/* A FIN takes a number of the sequence, as a byte does. In FIN_WAIT2 only the socket tells whether it came: where it can't
+ * be read, such a one passes for a byte.
+ */
 static __always_inline int has_taken_fin(struct bpf_sock_ops *ctx, struct bpf_sock *sk, __u32 state)
 {
 	struct tcp_sock *tcp;

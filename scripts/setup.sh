@@ -53,6 +53,10 @@ tests() {
 	need runc runc
 	need busybox-static /var/lib/dpkg/info/busybox-static.list # busybox without -static is a /bin/busybox, too
 	need python3 /usr/bin/python3
+	need zsh zsh
+	need fish fish
+	need mandoc mandoc
+	need groff-base groff
 }
 
 [ $# -gt 0 ] || fail 'say what for: build, demo, test.'

@@ -14,7 +14,15 @@ export class PolicyFileError extends UsageError {
 }
 
 /** Policies that are legal, none of which is for the subject at hand. Exit code 2 where one was to be put in force. */
-export class NothingAppliesError extends UsageError {}
+export class NothingAppliesError extends UsageError {
+  readonly lines: readonly string[];
+
+  /** @param sentence what is wrong @param remarks why, a line each */
+  constructor(sentence: string, remarks: readonly string[] = []) {
+    super([sentence, ...remarks].join('\n'));
+    this.lines = [sentence, ...remarks];
+  }
+}
 
 /** Something is missing on this host: privilege, kernel feature, bpffs, libbpf. Exit code 3. */
 export class UnsupportedError extends Error {
@@ -33,6 +41,11 @@ export class SystemError extends Error {
     this.operation = operation;
     this.code = code;
   }
+
+  /** The message, a line each. */
+  get lines(): readonly string[] {
+    return [this.message];
+  }
 }
 
 /** Another enforcer holds the instance or the interface. Exit code 1. */
@@ -43,4 +56,14 @@ export class TakenError extends Error {
 /** Starting would cut the session that started it. Exit code 4. */
 export class LockoutError extends Error {
   override readonly name = 'LockoutError';
+}
+
+/**
+ * What an error says, a line each: one, but for errors that were made of several. A line break in a name that one
+ * quotes makes no line.
+ */
+export function messageLines(thrown: unknown): readonly string[] {
+  if (thrown instanceof PolicyFileError || thrown instanceof NothingAppliesError) return thrown.lines;
+  if (thrown instanceof SystemError) return thrown.lines;
+  return [thrown instanceof Error ? thrown.message : String(thrown)];
 }

@@ -1,16 +1,17 @@
 import { FLAGS } from './cli/flags.ts';
 import { normaliseArgs } from './cli/normalise.ts';
 import { type Options, parseOptions } from './cli/options.ts';
+import { RemarkWriter } from './cli/remarks.ts';
+import { VERSION } from './cli/version.ts';
 import {
   LockoutError,
+  messageLines,
   PolicyFileError,
   SystemError,
   TakenError,
   UnsupportedError,
   UsageError,
 } from './errors.ts';
-
-const VERSION = '0.1.0';
 
 const EXIT = { done: 0, failed: 1, usage: 2, unsupported: 3, lockout: 4 } as const;
 
@@ -43,14 +44,14 @@ function isRefusedByHost(thrown: unknown): boolean {
 }
 
 /* Errors that we made are sentences; of others the stack is what helps. */
-function describe(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
+function describe(thrown: unknown): readonly string[] {
+  if (!(thrown instanceof Error)) return messageLines(thrown);
   const isOurs = [UsageError, UnsupportedError, LockoutError, TakenError, SystemError].some(
     (kind) => thrown instanceof kind,
   );
-  if (isRefusedByHost(thrown)) return `${thrown.message}; this needs root: run it with sudo`;
-  if (isOurs || 'code' in thrown) return thrown.message;
-  return thrown.stack ?? thrown.message;
+  if (isRefusedByHost(thrown)) return [`${thrown.message}; this needs root: run it with sudo`];
+  if (isOurs || 'code' in thrown) return messageLines(thrown);
+  return (thrown.stack ?? thrown.message).split('\n');
 }
 
 /*
@@ -62,7 +63,7 @@ function guardOutputs(): void {
   process.stdout.on('error', (failure: NodeJS.ErrnoException) => {
     if (failure.code === 'EPIPE' || isSaid) return;
     isSaid = true;
-    process.stderr.write(`l7egg-cli: Cannot write to stdout: ${failure.code}\n`);
+    new RemarkWriter().remark(`l7egg-cli: Cannot write to stdout: ${failure.code}`, 'error');
     process.exitCode = EXIT.failed;
   });
   process.stderr.on('error', () => {});
@@ -76,7 +77,8 @@ async function main(): Promise<void> {
   } catch (thrown) {
     // Editors find the place of an error by what its line begins with.
     const title = thrown instanceof PolicyFileError ? '' : 'l7egg-cli: ';
-    process.stderr.write(`${title}${describe(thrown)}\n`);
+    const [first = '', ...others] = describe(thrown);
+    new RemarkWriter().remark([`${title}${first}`, ...others], 'error');
     process.exitCode = exitCodeOf(thrown);
   }
 }

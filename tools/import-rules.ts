@@ -8,12 +8,14 @@ const FIRST_FLOOR = [
   'formats',
   'dns',
   'flow',
+  'suggest',
   'libbpf',
   'netlink',
   'containers',
   'control',
   'metrics',
   'run',
+  'watch',
 ];
 
 /** What a room may import besides itself: rooms, or one file of a room. A file right in src/ is a room. */
@@ -25,21 +27,24 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ['formats', [...LEAVES, 'policy', 'flow/escape']],
   ['dns', [...LEAVES, 'policy/prefix']],
   ['flow', [...LEAVES, 'policy/name', 'policy/port', 'policy/prefix']],
+  ['suggest', [...LEAVES, 'policy', 'flow']],
   ['libbpf', LEAVES],
   ['netlink', [...LEAVES, 'libbpf']],
   ['containers', [...LEAVES, 'policy', 'libbpf', 'netlink']],
   ['control', [...LEAVES, 'libbpf/unix-listener']],
-  ['metrics', LEAVES],
+  ['metrics', [...LEAVES, 'flow']],
   ['run', [...LEAVES, 'libbpf', 'policy']],
+  ['watch', [...LEAVES, 'flow']],
   ['datapath', FIRST_FLOOR],
   ['enforcer', [...FIRST_FLOOR, 'datapath']],
   ['cli', [...FIRST_FLOOR, 'datapath', 'enforcer']],
+  ['manual', [...LEAVES, 'flow', 'cli/commands', 'cli/flags', 'cli/topics']],
   ['boot', [...LEAVES, 'boot']],
   ['main', [...FIRST_FLOOR, 'datapath', 'enforcer', 'cli']],
 ]);
 
 /** Rooms that see bytes and data only. */
-const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow'];
+const PURE = ['errors', 'scope', 'wording', 'policy', 'formats', 'dns', 'flow', 'suggest', 'watch'];
 
 /** Packages that only one room may touch. */
 const OWNED_PACKAGES: ReadonlyMap<string, string> = new Map([['koffi', 'libbpf']]);

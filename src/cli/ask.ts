@@ -1,4 +1,5 @@
 import { runCheck } from './check.ts';
+import { runCompletion } from './completion.ts';
 import { runDoctor } from './doctor.ts';
 import { runEnd } from './end.ts';
 import { helpText } from './help.ts';
@@ -7,6 +8,8 @@ import type { EnforceOptions, Options, RunOptions } from './options.ts';
 import { runPresets } from './presets.ts';
 import { runReload } from './reload.ts';
 import { runStatus } from './status.ts';
+import { runSuggest } from './suggest.ts';
+import { runWatch } from './watch.ts';
 
 /** What asks an enforcer, or the package itself, and ends. */
 export type AskOptions = Exclude<Options, EnforceOptions | RunOptions | { readonly command: 'version' }>;
@@ -21,6 +24,10 @@ export function runAsking(options: AskOptions): number | Promise<number> {
       return runStatus(options);
     case 'observe':
       return runObserve(options);
+    case 'suggest':
+      return runSuggest(options);
+    case 'watch':
+      return runWatch(options);
     case 'reload':
       return runReload(options);
     case 'check':
@@ -28,6 +35,8 @@ export function runAsking(options: AskOptions): number | Promise<number> {
       return runCheck(options);
     case 'presets':
       return runPresets(options);
+    case 'completion':
+      return runCompletion(options);
     case 'stop':
     case 'clean':
       return runEnd(options);

@@ -10,6 +10,7 @@ import { anyOf } from '../wording.ts';
 import type { CheckOptions } from './options.ts';
 import { mentionOthers } from './others.ts';
 import { showProgress } from './progress.ts';
+import { RemarkWriter } from './remarks.ts';
 
 /**
  * Says whether a connection would pass, by what is in force or by files alone, or whether files are valid. Exit code
@@ -21,8 +22,9 @@ export async function runCheck(options: CheckOptions): Promise<number> {
   if (!target) throw new UsageError('check needs a target');
   const answer = await checkTarget(options.instance, target, options.subject);
   if (!answer) {
-    process.stderr.write(
-      `instance "${options.instance}": nothing is in force, so nothing would be refused${mentionOthers(options.instance)}\n`,
+    new RemarkWriter().remark(
+      `instance "${options.instance}": nothing is in force, so nothing would be refused${mentionOthers(options.instance)}`,
+      'notice',
     );
     return 3;
   }
@@ -35,14 +37,15 @@ async function checkFiles(options: CheckOptions, target: Target | undefined): Pr
   if (!loaded) return 0;
   const { policies, unrestricted, remarks } = loaded;
   tryCompile(policies);
-  for (const remark of remarks) process.stderr.write(`${remark}\n`);
+  const { remark } = new RemarkWriter();
+  for (const text of remarks) remark(text, 'warning');
   if (!target) {
     if (options.subject) choose(policies, options.subject);
     const subjects = policies.map(
       ({ subject, policy }) => `${subjectText(subject)}: ${counted(policy.rules.length)}, dns ${policy.dns}`,
     );
     const open = unrestricted.map((subject) => `${subjectText(subject)}: egress is not restricted`);
-    process.stdout.write(`valid\n${[...subjects, ...open].map((line) => `  ${line}\n`).join('')}`);
+    tellValid([...subjects, ...open]);
     return 0;
   }
   const all = [
@@ -64,9 +67,13 @@ async function load(
     return await new PolicyReader(source).load(showProgress());
   } catch (thrown) {
     if (target || !(thrown instanceof NothingAppliesError)) throw thrown;
-    process.stdout.write(`valid\n${thrown.message.replace(/^/gmu, '  ')}\n`);
+    tellValid(thrown.lines);
     return undefined;
   }
+}
+
+function tellValid(lines: readonly string[]): void {
+  process.stdout.write(`valid\n${lines.map((line) => `  ${escapeControl(line)}\n`).join('')}`);
 }
 
 function counted(rules: number): string {

@@ -16,6 +16,10 @@ export const COMMANDS = {
     usage: 'observe [-f] [-n=N] [-o=FORMAT] [filters]',
     meaning: 'what passes or not; exit 1 it was killed, 3 none runs',
   },
+  watch: {
+    usage: 'watch [filters]',
+    meaning: 'who goes where, live in the whole terminal',
+  },
   check: {
     usage: 'check [HOST[:PORT[/PROTO]]] [-policy=F]',
     meaning: 'would it pass: exit 0 yes, 1 no; or: is the file valid',
@@ -24,11 +28,19 @@ export const COMMANDS = {
     usage: 'explain HOST[:PORT[/PROTO]] [-policy=F]',
     meaning: 'the same, with every rule that speaks of it',
   },
+  suggest: {
+    usage: 'suggest [-format=F] [-since=TIME]',
+    meaning: 'the list that would allow what was seen since the start',
+  },
   presets: { usage: 'presets [list | show NAME]', meaning: 'what -preset can name, and what it allows' },
   reload: { usage: 'reload', meaning: 'read policy files and resolvers again, say what changed' },
   stop: { usage: 'stop', meaning: 'end the enforcer and open what it closed' },
   clean: { usage: 'clean', meaning: 'remove all of an instance, running or not' },
   doctor: { usage: 'doctor', meaning: 'what this host has, lacks and does not cover' },
+  completion: {
+    usage: 'completion bash | zsh | fish',
+    meaning: 'a script that completes command lines in this shell',
+  },
 } as const;
 
 /** The name of a sub-command. */
@@ -40,18 +52,22 @@ export const COMMAND_NAMES: readonly Command[] = [
   'run',
   'status',
   'observe',
+  'watch',
   'check',
   'explain',
+  'suggest',
   'presets',
   'reload',
   'stop',
   'clean',
   'doctor',
+  'completion',
 ];
 
 /** How many words a command takes besides its name. */
 export function maxWords(command: Command): number {
-  return command === 'presets' ? 2 : command === 'check' || command === 'explain' ? 1 : 0;
+  if (command === 'presets') return 2;
+  return command === 'check' || command === 'explain' || command === 'completion' ? 1 : 0;
 }
 
 /** The command of this name. Throws UsageError, with the nearest legal one. */

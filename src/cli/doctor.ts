@@ -1,7 +1,9 @@
+import { Pins } from '../datapath/pins.ts';
+import { requirePins } from '../enforcer/bpffs.ts';
 import { examineHost } from '../enforcer/host-report.ts';
 import type { Netns } from '../enforcer/netns.ts';
 import { enterNamed } from '../enforcer/netns.ts';
-import { readStatus } from '../enforcer/status.ts';
+import { isEnforcing } from '../enforcer/status-hooks.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { mentionOthers } from './others.ts';
 
@@ -13,9 +15,11 @@ export function runDoctor(options: { readonly instance: string; readonly netns?:
   const findings = examineHost();
   for (const { level, text } of findings) process.stdout.write(`${MARKS[level]} ${escapeControl(text)}\n`);
   if (findings.some(({ level }) => level === 'missing')) return 3;
-  const { enforcing, instance } = readStatus(options.instance);
-  process.stdout.write(
-    `${MARKS.ok} instance "${instance}": ${enforcing ? 'enforcing' : `nothing is in force${mentionOthers(instance)}`}\n`,
-  );
+  const { instance } = options;
+  requirePins();
+  const state = isEnforcing(new Pins(instance))
+    ? 'enforcing'
+    : `nothing is in force${mentionOthers(instance)}`;
+  process.stdout.write(`${MARKS.ok} ${escapeControl(`instance "${instance}": ${state}`)}\n`);
   return 0;
 }

@@ -1,4 +1,5 @@
 import { cleanInstance, stopInstance } from '../enforcer/end.ts';
+import { escapeControl } from '../flow/escape.ts';
 import { mentionOthers } from './others.ts';
 
 /** Ends an instance, or cleans what is left of it, and says what was done. Exit code 0. */
@@ -14,8 +15,9 @@ export async function runEnd(options: {
     ...(removed.cgroups > 0 ? [`${removed.cgroups} cgroups released`] : []),
     ...(removed.pins ? ['pins removed'] : []),
   ];
+  const what = done.join(', ') || `nothing was there${mentionOthers(options.instance)}`;
   process.stdout.write(
-    `instance "${options.instance}": ${done.join(', ') || `nothing was there${mentionOthers(options.instance)}`}; nothing of it is in force\n`,
+    `${escapeControl(`instance "${options.instance}": ${what}; nothing of it is in force`)}\n`,
   );
   return 0;
 }

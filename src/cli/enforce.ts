@@ -1,5 +1,6 @@
 import type { Enforcer } from '../enforcer/enforcer.ts';
-import { enterNamed } from '../enforcer/netns.ts';
+import { meter } from '../enforcer/metered.ts';
+import { enterNamed, netnsText } from '../enforcer/netns.ts';
 import type { Listener } from '../enforcer/options.ts';
 import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts';
 import { Reloader } from '../enforcer/reloader.ts';
@@ -7,21 +8,28 @@ import { formatResolver } from '../enforcer/resolvers.ts';
 import { startEnforcer } from '../enforcer/start.ts';
 import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
-import { EventQueue, type TextSink } from '../flow/event-queue.ts';
+import type { TextSink } from '../flow/event-queue.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
 import { describeRules, describeSettings, describeShaping } from '../policy/describe.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { subjectText } from '../policy/subject.ts';
+import type { Endpoint } from './endpoint.ts';
+import { EventWriter } from './event-writer.ts';
+import type { OpenMetrics } from './metrics.ts';
 import type { EnforceOptions } from './options.ts';
 import { showProgress } from './progress.ts';
+import { type Remark, RemarkWriter } from './remarks.ts';
+import { sinkOf } from './sink.ts';
 import { terminalColours } from './terminal-colours.ts';
+import { VERSION } from './version.ts';
 
-/** Events that wait for a slow reader of stdout. */
-const MAX_UNREAD_BYTES = 1 << 20;
 /** How long a reader of stdout may take to the last events when we end. */
 const LAST_WORDS_MS = 1_000;
+
+/** Bytes of events that wait for a slow reader of stdout. */
+const MAX_UNREAD_BYTES = 1 << 20;
 
 /** A reader that does not keep up loses events, and is told how many; it does not cost us memory. */
 const STDOUT: TextSink = {
@@ -37,13 +45,27 @@ const STDOUT: TextSink = {
 
 /** Runs in the foreground until a signal ends it: SIGINT and SIGTERM open, SIGUSR2 leaves all in force. */
 export async function runEnforce(options: EnforceOptions): Promise<number> {
-  const remark = (text: string) => process.stderr.write(`${text}\n`);
-  const listener: Listener = { remark };
+  const remarks = new RemarkWriter();
+  const { remark } = remarks;
+  const early: string[] = []; // what is said before there are events
+  let tell = (sentence: string): void => {
+    early.push(sentence);
+  };
+  const listener: Listener = {
+    remark: (text, level) => {
+      remark(text, level);
+      tell(typeof text === 'string' ? text : text.join('; '));
+    },
+    told: remark,
+  };
   const { ending, hangUps } = untilSignal();
-  for (const text of options.remarks) remark(text);
+  for (const text of options.remarks) listener.remark(text, 'warning');
+  // Before anything is put in force, and in the caller's network namespace: there it is asked for.
+  using metrics = options.metrics && (await openMetrics(options.metrics));
+  if (metrics) remark(metrics.remark);
   if (options.netns) enterNamed(options.netns);
   const reader = new PolicyReader(options.source);
-  const loaded = await loadPolicies(reader, remark);
+  const loaded = await loadPolicies(reader, listener.remark);
   const enforcer = await startEnforcer(
     {
       instance: options.instance,
@@ -53,25 +75,33 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
       resolvers: options.resolvers,
       wait: options.wait,
       force: options.force,
+      ...(options.netns && { netns: netnsText(options.netns) }),
     },
     listener,
   );
-  remark(loaded.policies.flatMap(describePolicy).join('\n'));
+  remark(loaded.policies.flatMap(describePolicy));
   const isTerminal = process.stdout.isTTY === true;
   const log = options.log ?? 'text';
   const colour = isTerminal && log === 'text' ? await terminalColours() : PLAIN;
   const render = log === 'json' ? renderJson : (event: Event) => renderText(event, { colour });
   using reloader = new Reloader(enforcer, reader, loaded, remark);
-  // For people these are sentences on stderr.
-  const isTold = ({ kind }: Event) => log === 'json' || kind === 'flow' || kind === 'dns';
-  const told = new EventQueue(STDOUT, render, setImmediate);
+  const events = new EventWriter(STDOUT, {
+    sink: sinkOf(1, process.env, isTerminal),
+    render,
+    remark,
+    isForPeople: log === 'text',
+  });
   try {
-    enforcer.feed.subscribe(told, isTold);
+    enforcer.feed.subscribe(events);
+    metrics?.follow(meter(enforcer));
+    tell = (sentence) => enforcer.tell('remark', sentence);
+    for (const sentence of early) tell(sentence);
     enforcer.begin();
     enforcer.followCgroups();
     await enforcer.followContainers();
     const ready = readyLine(enforcer);
-    remark(ready);
+    remark(ready, 'notice');
+    remarks.begin();
     enforcer.tell('enforcing', ready);
     notifySystemd('READY=1');
     // Whoever asked during the start may have changed a file that was read already.
@@ -85,15 +115,22 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   const how = await ending;
   await reloader.end();
   end(enforcer, how, remark);
-  told.flush();
+  events.flush();
+  events.tellLeftOut();
+  remarks.tellLeftOut();
   await untilRead(LAST_WORDS_MS);
   return 0;
 }
 
+async function openMetrics(endpoint: Endpoint): Promise<OpenMetrics> {
+  const part = await import('./metrics.ts');
+  return part.openMetrics(endpoint, VERSION);
+}
+
 /* Nothing but policies that restrict nothing is a mistake: whoever starts us wants something controlled. */
-async function loadPolicies(reader: PolicyReader, remark: (text: string) => void): Promise<LoadedPolicies> {
+async function loadPolicies(reader: PolicyReader, remark: Remark): Promise<LoadedPolicies> {
   const loaded = await reader.load(showProgress());
-  for (const text of loaded.remarks) remark(text);
+  for (const text of loaded.remarks) remark(text, 'warning');
   if (loaded.policies.length > 0) return loaded;
   throw new UsageError('nothing would be enforced: no policy that was given restricts egress');
 }
@@ -158,14 +195,14 @@ function untilSignal(): { ending: Promise<Ending>; hangUps: () => number } {
   return { ending, hangUps: () => hangUps };
 }
 
-function end(enforcer: Enforcer, ending: Ending, remark: (text: string) => void): void {
+function end(enforcer: Enforcer, ending: Ending, remark: Remark): void {
   notifySystemd('STOPPING=1');
   enforcer.drain();
   if (ending === 'open') {
     enforcer.stop();
-    remark('stopped: nothing is enforced any more');
+    remark('stopped: nothing is enforced any more', 'notice');
   } else {
     enforcer.leave();
-    remark('ended: programs and rules stay in force; the next start takes them over');
+    remark('ended: programs and rules stay in force; the next start takes them over', 'notice');
   }
 }

@@ -20,9 +20,11 @@ const MODES = ['tc', 'cgroup'] as const;
 /** Those that read policy files. */
 const READERS: readonly Command[] = ['enforce', 'run', 'check', 'explain'];
 /** Those that tell of events, and take filters for them. */
-const OBSERVERS: readonly Command[] = ['observe'];
+const OBSERVERS: readonly Command[] = ['observe', 'watch'];
 /** Legal values of -o. */
 export const EVENT_FORMATS = ['compact', 'dict', 'table', 'json'] as const;
+/** Legal values of -format. */
+export const SUGGESTION_FORMATS = ['flags', 'l7egg', 'cilium', 'networkpolicy'] as const;
 /** Those that put rules of flags in force. */
 const RULERS: readonly Command[] = ['enforce', 'run'];
 
@@ -99,12 +101,24 @@ export const FLAGS: readonly FlagSpec[] = [
     '',
     'start even if that cuts the session that starts it; replace a foreign root qdisc',
   ),
+  flag(
+    'metrics',
+    'value',
+    'HOST:PORT',
+    'metrics for Prometheus; without HOST on loopback; port 0 = a free one',
+  ),
   { ...flag('log', 'choice', 'text|json', 'form of events'), choices: LOG_FORMATS },
   flag('instance', 'value', 'NAME', `name of this enforcer; default: ${DEFAULT_INSTANCE}`, COMMAND_NAMES),
   flag('subject', 'value', 'WHO', 'whose policy is asked; default: the host, or the only one', [
     'check',
     'explain',
+    'suggest',
   ]),
+  {
+    ...flag('format', 'choice', 'FORMAT', `form of the list: ${SUGGESTION_FORMATS.join(', ')}`, ['suggest']),
+    choices: SUGGESTION_FORMATS,
+  },
+  flag('fold', 'boolean', '', 'one suffix for three names or more under one parent', ['suggest']),
   { ...flag('f', 'boolean', '', 'go on with what comes', ['observe']), alias: 'follow' },
   { ...flag('n', 'value', 'N', 'the last N events of the past only', ['observe']), alias: 'last' },
   {
@@ -119,13 +133,10 @@ export const FLAGS: readonly FlagSpec[] = [
   flag('proto', 'list', 'PROTO', 'events of a protocol: tcp, udp, icmp, icmpv6, sctp, proto-47', OBSERVERS),
   flag('process', 'list', 'WHO', 'events of a process: its command, path or id', OBSERVERS),
   flag('rule', 'list', 'RULE', 'events that a rule decided', OBSERVERS),
-  flag(
-    'since',
-    'value',
-    'TIME',
-    'events of the last 90s, 10m, 2h, 1d, or since 2026-01-31T08:30:00Z',
-    OBSERVERS,
-  ),
+  flag('since', 'value', 'TIME', 'what happened in the last 90s, 10m, 2h, 1d or since 2026-01-31T08:30Z', [
+    ...OBSERVERS,
+    'suggest',
+  ]),
   flag('json', 'boolean', '', 'print JSON, of events one a line', ['status', 'observe']),
   flag('version', 'boolean', '', 'print the version', COMMAND_NAMES),
   { ...flag('help', 'boolean', '', 'print this help', COMMAND_NAMES), alias: 'h' },

@@ -9,6 +9,7 @@ import { renderTable, TABLE_HEAD } from '../flow/render-table.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import type { ObserveOptions } from './observe-flags.ts';
 import { mentionOthers } from './others.ts';
+import { RemarkWriter } from './remarks.ts';
 import { StdoutPrinter } from './stdout-printer.ts';
 import { terminalColours } from './terminal-colours.ts';
 
@@ -35,7 +36,8 @@ export async function runObserve(options: ObserveOptions): Promise<number> {
   process.once('SIGTERM', () => over.abort());
   const pieces = await askControlInPieces(controlPath(instance), request, over.signal);
   if (over.signal.aborted) return 0;
-  const say = (text: string) => process.stderr.write(`instance "${instance}": ${text}\n`);
+  const { remark } = new RemarkWriter({ title: `instance "${instance}": ` });
+  const say = (text: string) => remark(text, 'notice');
   if (!pieces) {
     say(`no process tells of events${mentionOthers(instance)}`);
     return NOT_ENFORCING;

@@ -2,16 +2,20 @@ import { parseResolver, type Resolver } from '../dns/resolver.ts';
 import type { Netns } from '../enforcer/netns.ts';
 import type { PolicySource } from '../enforcer/policy-source.ts';
 import { UsageError } from '../errors.ts';
+import type { FilterTexts } from '../flow/filter.ts';
 import { letsPass } from '../policy/rule.ts';
 import { parseSubject, type Subject } from '../policy/subject.ts';
 import { parseTarget, type Target } from '../policy/target.ts';
 import { COMMANDS, type Command, maxWords, parseCommand } from './commands.ts';
+import { type CompletionOptions, parseCompletion } from './completion.ts';
+import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { checkFlags, DEFAULT_INSTANCE, LOG_FORMATS } from './flags.ts';
 import { parseInstance, parseInterfaces, parseNetns } from './host-flags.ts';
 import type { Normalised } from './normalise.ts';
-import { type ObserveOptions, parseObserve } from './observe-flags.ts';
+import { type ObserveOptions, parseFilterFlags, parseObserve } from './observe-flags.ts';
 import { parsePolicySource } from './policy-flags.ts';
 import { type PresetsOptions, parsePresets } from './presets.ts';
+import { parseSuggest, type SuggestOptions } from './suggest-flags.ts';
 
 /** What `enforce` is to do. Empty lists of interfaces and resolvers: the host's own. `log`: absent = text. */
 export interface EnforceOptions {
@@ -25,6 +29,8 @@ export interface EnforceOptions {
   readonly netns?: Netns;
   readonly wait: boolean;
   readonly force: boolean;
+  /** Where metrics are told; absent = nowhere. */
+  readonly metrics?: Endpoint;
   readonly log?: 'text' | 'json';
 }
 
@@ -57,12 +63,15 @@ export type Options =
   | RunOptions
   | { readonly command: 'status'; readonly instance: string; readonly json: boolean }
   | ObserveOptions
+  | SuggestOptions
+  | { readonly command: 'watch'; readonly instance: string; readonly filter: FilterTexts }
   | CheckOptions
   | { readonly command: 'stop' | 'clean'; readonly instance: string }
   | { readonly command: 'reload'; readonly instance: string }
   | PresetsOptions
   | { readonly command: 'doctor'; readonly instance: string; readonly netns?: Netns }
-  | { readonly command: 'help'; readonly about?: Command }
+  | { readonly command: 'help'; readonly about?: Command | 'all' }
+  | CompletionOptions
   | { readonly command: 'version' };
 
 /**
@@ -72,6 +81,7 @@ export type Options =
 export function parseOptions({ values, words, rest }: Normalised): Options {
   const isOn = (name: string): boolean => values.get(name)?.[0] === 'true';
   const [first, ...others] = words[0] === 'help' ? words.slice(1) : words;
+  if (words[0] === 'help' && first === 'all' && others.length === 0) return { command: 'help', about: 'all' };
   const isVersionWord = first === 'version' && others.length === 0;
   const command = first === undefined || isVersionWord ? 'enforce' : parseCommand(first);
   const loose = command === 'run' ? others : [...others, ...rest];
@@ -94,11 +104,17 @@ export function parseOptions({ values, words, rest }: Normalised): Options {
       return { command, instance, json: isOn('json') };
     case 'observe':
       return parseObserve(instance, values);
+    case 'suggest':
+      return parseSuggest(instance, values);
+    case 'watch':
+      return { command, instance, filter: parseFilterFlags(values) };
     case 'check':
     case 'explain':
       return parseCheck(command, instance, loose[0], values);
     case 'presets':
       return parsePresets(loose);
+    case 'completion':
+      return parseCompletion(loose);
     case 'doctor':
       return { command, instance, ...netnsOf(values) };
     case 'stop':
@@ -124,6 +140,7 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     );
   }
   const log = LOG_FORMATS.find((format) => format === list('log')[0]);
+  const [metrics] = list('metrics').map((text) => parseEndpoint('metrics', text));
   return {
     command: 'enforce',
     instance,
@@ -135,6 +152,7 @@ function parseEnforce(instance: string, values: Values): EnforceOptions {
     ...netnsOf(values),
     wait: isOn('wait'),
     force: isOn('force'),
+    ...(metrics && { metrics }),
     ...(log === undefined ? {} : { log }),
   };
 }

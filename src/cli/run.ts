@@ -6,7 +6,7 @@ import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts'
 import { formatResolver } from '../enforcer/resolvers.ts';
 import { startEnforcer } from '../enforcer/start.ts';
 import { sweepRuns } from '../enforcer/sweep.ts';
-import { UsageError } from '../errors.ts';
+import { messageLines, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { type Caller, callersEnvironment, findCaller } from '../run/caller.ts';
@@ -17,10 +17,14 @@ import { BlockedTargets } from './blocked.ts';
 import { holdSignals } from './held-signals.ts';
 import type { RunOptions } from './options.ts';
 import { showProgress } from './progress.ts';
+import { RemarkWriter } from './remarks.ts';
 import { renderBlocked, renderBlockedMarkdown } from './run-summary.ts';
 
 /** The launcher lies beside the bundle. */
 const LAUNCHER = fileURLToPath(new URL('l7egg-confine', import.meta.url));
+
+/** Of the command's own lines ours are told by their title. */
+const { remark: say } = new RemarkWriter({ title: 'l7egg-cli: run: ' });
 
 const UNSUPPORTED = 3;
 const BLOCKED = 10;
@@ -40,7 +44,7 @@ interface Running {
  */
 export async function runCommand(options: RunOptions): Promise<number> {
   const signals = holdSignals();
-  for (const text of options.remarks) say(text);
+  for (const text of options.remarks) say(text, 'warning');
   const caller = findCaller(process.env);
   const summary = openSummary(options.summaryMd);
   await sweepRuns();
@@ -53,7 +57,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     if (signals.first === undefined) {
       outcome = await confine(options, cgroup, caller);
     } else {
-      say(`ended by ${signals.first}: the command was not started`);
+      say(`ended by ${signals.first}: the command was not started`, 'notice');
       outcome = { exitCode: 128 + constants.signals[signals.first], isStarted: false };
     }
   } catch (thrown) {
@@ -65,7 +69,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     return conclude(options, running.blocked, outcome, summary);
   } catch (thrown) {
     if (!outcome.isStarted) throw thrown;
-    say(thrown instanceof Error ? thrown.message : String(thrown));
+    say(messageLines(thrown), 'error');
     return FAILED_AFTER_START;
   }
 }
@@ -74,7 +78,7 @@ async function begin(options: RunOptions, cgroup: OwnCgroup): Promise<Running> {
   const { source } = options;
   const line = { ...source.line, subjects: [{ kind: 'cgroup' as const, path: cgroup.path }] };
   const loaded = await new PolicyReader({ ...source, line }).load(showProgress());
-  for (const text of loaded.remarks) say(text);
+  for (const text of loaded.remarks) say(text, 'warning');
   const { policy } = onlyPolicy(loaded, cgroup);
   const enforcer = await startEnforcer(
     {
@@ -87,7 +91,7 @@ async function begin(options: RunOptions, cgroup: OwnCgroup): Promise<Running> {
       force: false,
       ownCgroup: cgroup.path,
     },
-    { remark: say },
+    { remark: say, told: say },
   );
   const resolvers = enforcer.inForce.resolvers.map(formatResolver);
   const blocked = new BlockedTargets({ rules: policy.rules, dns: policy.dns, resolvers });
@@ -120,7 +124,7 @@ function confine(options: RunOptions, cgroup: OwnCgroup, caller: Caller): Promis
       doors: doorsOf(caller, process.env),
       cgroupProcs: cgroup.procsFile,
     },
-    say,
+    (sentence) => say(sentence, 'warning'),
   );
 }
 
@@ -133,7 +137,8 @@ async function end(cgroup: OwnCgroup, running: Running | undefined): Promise<voi
     running?.enforcer.leave();
     throw thrown;
   }
-  if (left.length > 0) say(`ended what the command left running: ${left.map(escapeControl).join(', ')}`);
+  if (left.length > 0)
+    say(`ended what the command left running: ${left.map(escapeControl).join(', ')}`, 'notice');
   running?.enforcer.drainAll();
   running?.enforcer.stop();
 }
@@ -157,7 +162,7 @@ function conclude(
 ): number {
   // As env(1) has it, 125 says that the launcher failed, and why was said; 126 and 127 are the command's.
   if (!isStarted) return exitCode === FAILED_AFTER_START ? UNSUPPORTED : exitCode;
-  for (const line of renderBlocked(blocked)) say(line);
+  say(renderBlocked(blocked), 'notice');
   const final = exitCode === 0 && options.failOnBlocked && blocked.hasBlocked ? BLOCKED : exitCode;
   if (summary === undefined) return final;
   const [program] = options.argv;
@@ -166,12 +171,8 @@ function conclude(
     writeSync(summary, `\n${renderBlockedMarkdown(blocked, program, final)}`);
     closeSync(summary);
   } catch (thrown) {
-    say(`Cannot write the summary: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    say(`Cannot write the summary: ${thrown instanceof Error ? thrown.message : String(thrown)}`, 'error');
     return final === 0 ? FAILED_AFTER_START : final;
   }
   return final;
-}
-
-function say(text: string): void {
-  process.stderr.write(`l7egg-cli: run: ${text}\n`);
 }

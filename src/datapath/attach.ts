@@ -82,16 +82,25 @@ export function attachHook(
   link.pin(path);
 }
 
+/** What runs of ours on a hook; `linkId` is 0 for a filter. */
+export interface HookInForce {
+  readonly progId: number;
+  readonly linkId: number;
+}
+
 /**
- * Whether what is pinned for a hook runs on its interface. A link tells from anywhere; a filter is looked for in
+ * What is pinned for a hook and runs on its interface. A link tells that from anywhere; a filter is looked for in
  * this thread's network namespace. Throws SystemError.
  */
-export function isAttached(pins: Pins, hook: HookPin): boolean {
+export function hookInForce(pins: Pins, hook: HookPin): HookInForce | undefined {
   const path = pins.link(hook);
-  if (pinKind(path) === 'prog') return ifDevice(() => queryFilter(placeOf(pins, hook))) !== undefined;
+  if (pinKind(path) === 'prog') {
+    const progId = ifDevice(() => queryFilter(placeOf(pins, hook)));
+    return progId === undefined ? undefined : { progId, linkId: 0 };
+  }
   using link = BpfLink.openPinned(path);
   const info = link?.info();
-  return info?.kind === 'tcx' && info.ifindex !== 0;
+  return info?.kind === 'tcx' && info.ifindex !== 0 ? { progId: info.progId, linkId: info.id } : undefined;
 }
 
 /** Takes a hook out of force. `isGone`: its interface or its network namespace is not there any more. Idempotent. */

@@ -17,33 +17,30 @@ const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 /** All learned addresses, also those whose leases have ended and that were not pruned yet. Throws SystemError. */
 export function listLearned(maps: MapSource): Learned[] {
   const learned: Learned[] = [];
-  for (const [key, value] of maps.map('learned').entries()) {
-    const policyId = viewOf(key).getUint16(POLICY_AT, IS_LITTLE_ENDIAN);
-    const address = key.subarray(ADDR_AT, ADDR_AT + LAYOUT.addr.size);
-    learned.push({ policyId, address, leases: readHeld(value) });
-  }
+  maps.map('learned').visit((keys, keyAt, values, valueAt) => {
+    const policyId = keys.getUint16(keyAt + POLICY_AT, IS_LITTLE_ENDIAN);
+    const address = Buffer.allocUnsafe(LAYOUT.addr.size);
+    address.set(new Uint8Array(keys.buffer, keys.byteOffset + keyAt + ADDR_AT, LAYOUT.addr.size));
+    learned.push({ policyId, address, leases: readHeld(values, valueAt) });
+  }, Number.POSITIVE_INFINITY);
   return learned;
 }
 
 /** The leases of one address; empty when it was not learned. Throws SystemError. */
 export function findLearned(maps: MapSource, key: Uint8Array): Learned['leases'] {
   const value = maps.map('learned').get(key);
-  return value ? readHeld(value) : [];
+  return value ? readHeld(new DataView(value.buffer, value.byteOffset, value.byteLength), 0) : [];
 }
 
 /* held: rule id << 32 | end of the lease; by halves, for a table may have a million of them. */
-function readHeld(value: Buffer): Learned['leases'] {
-  const view = viewOf(value);
+function readHeld(values: DataView, valueAt: number): Learned['leases'] {
   const leases: { ruleId: number; endsAt: number }[] = [];
   const [endsAtHalf, ruleHalf] = IS_LITTLE_ENDIAN ? [0, 4] : [4, 0];
-  for (let at = HELD_AT; at < HELD_AT + HELD_BYTES; at += 8) {
-    const ruleId = view.getUint32(at + ruleHalf, IS_LITTLE_ENDIAN);
-    const endsAt = view.getUint32(at + endsAtHalf, IS_LITTLE_ENDIAN);
+  const first = valueAt + HELD_AT;
+  for (let at = first; at < first + HELD_BYTES; at += 8) {
+    const ruleId = values.getUint32(at + ruleHalf, IS_LITTLE_ENDIAN);
+    const endsAt = values.getUint32(at + endsAtHalf, IS_LITTLE_ENDIAN);
     if (ruleId !== 0 || endsAt !== 0) leases.push({ ruleId, endsAt });
   }
   return leases;
-}
-
-function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

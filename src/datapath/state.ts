@@ -9,7 +9,7 @@ import { kernelTypes } from './kernel-types.ts';
 import { ENUMS, LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
 import { createOuter, POLICY_MAPS, type PolicyMapName } from './policy-maps.ts';
-import { encodeStruct, readField } from './struct.ts';
+import { encodeStruct, placeOf, readField } from './struct.ts';
 
 /** Maps that outlive a swap. */
 export const STATE_MAPS = [
@@ -220,12 +220,12 @@ export function pinState(state: DatapathState, pins: Pins): void {
  * Throws UnsupportedError when the pins are of another layout, or not what they should be.
  */
 export function openPinnedMaps(pins: Pins): Maps {
-  const maps = openMaps(ALL_MAPS, (name) => openPin(name, pins), pins);
-  const control = maps.map('control').get(ONLY);
-  const layout = control ? readField(control, 'control', 'layout') : 0;
-  if (layout === LIMITS.LAYOUT_VERSION) return maps;
-  maps.close();
-  throw unusable(pins, `they have layout ${layout}, this l7egg has ${LIMITS.LAYOUT_VERSION}`);
+  // First: another layout has other maps.
+  using control = openPin('control', pins);
+  const layout = control.get(ONLY)?.readUInt32LE(placeOf('control', 'layout')[0]) ?? 0;
+  if (layout !== LIMITS.LAYOUT_VERSION)
+    throw unusable(pins, `they have layout ${layout}, this l7egg has ${LIMITS.LAYOUT_VERSION}`);
+  return openMaps(ALL_MAPS, (name) => openPin(name, pins), pins);
 }
 
 function unusable(pins: Pins, why: string, options?: ErrorOptions): UnsupportedError {

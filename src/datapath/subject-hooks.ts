@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { UsageError } from '../errors.ts';
-import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
+import { attachCgroup, BpfLink, CgroupHook, type LinkInfo } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
 import { noteUnjudged } from './policy-slot.ts';
@@ -76,17 +76,30 @@ export function detachPinned(pins: Pins, id: bigint): void {
   }
 }
 
-/** Whether every hook of a subject runs: a cgroup that is gone has taken them along. */
-export function isSubjectAttached(pins: Pins, id: bigint): boolean {
-  return HOOKS.every(({ name }) => {
+/** How many hooks a subject's cgroup has. */
+export const SUBJECT_HOOKS = HOOKS.length;
+
+/** A hook of a cgroup with a program of ours that runs. */
+export interface CgroupHookInForce {
+  readonly name: string;
+  readonly progId: number;
+}
+
+/** The hooks of a subject that run, `SUBJECT_HOOKS` where all do: a cgroup that is gone has taken them along. */
+export function subjectHooksInForce(pins: Pins, id: bigint): CgroupHookInForce[] {
+  return HOOKS.flatMap(({ name }) => {
     using link = BpfLink.openPinned(pins.subjectLink(id, name));
-    return link !== undefined && isOn(link, id);
+    const info = link?.info();
+    return info && isInfoOn(info, id) ? [{ name, progId: info.progId }] : [];
   });
 }
 
 /* One that was taken off is on no cgroup. */
 function isOn(link: BpfLink, cgroupId: bigint): boolean {
-  const info = link.info();
+  return isInfoOn(link.info(), cgroupId);
+}
+
+function isInfoOn(info: LinkInfo, cgroupId: bigint): boolean {
   return info.kind === 'cgroup' && info.cgroupId === cgroupId;
 }
 

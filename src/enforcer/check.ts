@@ -16,9 +16,10 @@ import { portText, type Target } from '../policy/target.ts';
 import { holdsName } from '../policy/who.ts';
 import { anyOf } from '../wording.ts';
 import { Asker } from './asker.ts';
+import { requirePins } from './bpffs.ts';
 import { type Answer, checkAddress, type InForce, liveLeases } from './check-address.ts';
 import { type InstanceRecord, type RecordedPolicy, RunDir } from './run-dir.ts';
-import { readStatus } from './status.ts';
+import { isEnforcing } from './status-hooks.ts';
 
 /**
  * Whether a connection would pass what is in force; undefined when nothing is. A name is looked up, as the
@@ -30,8 +31,10 @@ export async function checkTarget(
   target: Target,
   subject?: Subject,
 ): Promise<Decision | undefined> {
-  if (!readStatus(instance).enforcing) return undefined;
-  using state = openPinnedMaps(new Pins(instance));
+  requirePins();
+  const pins = new Pins(instance);
+  if (!isEnforcing(pins)) return undefined;
+  using state = openPinnedMaps(pins);
   const record = new RunDir(instance).readRecord(activeEpoch(state));
   if (!record) return undefined;
   const policy = choosePolicy(record, subject);

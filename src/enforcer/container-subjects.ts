@@ -8,6 +8,7 @@ import { type ContainerWatch, watchContainers } from '../containers/watch.ts';
 import { parseResolvConf } from '../dns/resolv-conf.ts';
 import { isLoopback, type Resolver } from '../dns/resolver.ts';
 import { SystemError, UnsupportedError, UsageError } from '../errors.ts';
+import type { Level } from '../flow/level.ts';
 import { cgroupDirectory } from '../libbpf/cgroup2.ts';
 import { isContainerSubject, subjectText } from '../policy/subject.ts';
 import { placeAt } from './cgroup-place.ts';
@@ -34,7 +35,7 @@ export interface ContainerContext {
   trusted(policyId: number): readonly Resolver[];
   /** Trusts also what the runtime gave a container, before the container could change it. */
   trust(policyId: number, resolvers: readonly Resolver[]): void;
-  remark(text: string): void;
+  remark(text: string, level?: Level): void;
 }
 
 /** Follows the containers of subjects: a policy is in force on each while it runs. */
@@ -53,7 +54,7 @@ export class ContainerSubjects implements Disposable {
       {
         onEvent: (event) => this.#take(event),
         onState: (state) => this.#tellState(state),
-        onRemark: (text) => context.remark(text),
+        onRemark: (text) => context.remark(text, 'warning'),
       },
     );
     this.ready = this.#watch.ready.then(() => this.#tellAbsence());
@@ -146,13 +147,17 @@ export class ContainerSubjects implements Disposable {
       for (const { subject: other } of others)
         this.#context.remark(
           `container ${titleOf(container)} matches ${subjectText(other)}, too, whose policy is NOT in force on it: one is`,
+          'warning',
         );
       const when = late === undefined ? 'before its first packet' : `late: ${late}`;
-      this.#context.remark(`container ${titleOf(container)}: ${subjectText(subject)} in force, ${when}`);
+      this.#context.remark(
+        `container ${titleOf(container)}: ${subjectText(subject)} in force, ${when}`,
+        late === undefined ? 'info' : 'notice',
+      );
     } catch (thrown) {
       this.#followed.delete(keyOf(container));
       if (!isOfHost(thrown)) throw thrown;
-      this.#context.remark(`container ${titleOf(container)} is NOT controlled: ${thrown.message}`);
+      this.#context.remark(`container ${titleOf(container)} is NOT controlled: ${thrown.message}`, 'error');
     }
   }
 
@@ -163,6 +168,7 @@ export class ContainerSubjects implements Disposable {
       if (!isOfHost(thrown)) throw thrown;
       this.#context.remark(
         `process ${pid} of container ${titleOf(container)} is NOT controlled: ${thrown.message}`,
+        'error',
       );
     }
   }
@@ -176,7 +182,7 @@ export class ContainerSubjects implements Disposable {
       followed.cgroup.close();
     } catch (thrown) {
       if (!isOfHost(thrown)) throw thrown;
-      this.#context.remark(`container ${titleOf(container)}: ${thrown.message}`);
+      this.#context.remark(`container ${titleOf(container)}: ${thrown.message}`, 'warning');
     }
   }
 
@@ -197,6 +203,7 @@ export class ContainerSubjects implements Disposable {
     const names = refused.map(formatResolver).join(', ');
     this.#context.remark(
       `container ${titleOf(container)} asks ${names}, which is not trusted, as it could have chosen that itself: give -resolver=${names} to trust it`,
+      'warning',
     );
   }
 
@@ -204,13 +211,17 @@ export class ContainerSubjects implements Disposable {
     const { states } = this.#watch;
     if (states.some(({ state }) => state !== 'absent')) return;
     const sockets = states.map(({ socket }) => socket).join(', ');
-    this.#context.remark(`no container runtime is there yet, one is waited for: looked at ${sockets}`);
+    this.#context.remark(
+      `no container runtime is there yet, one is waited for: looked at ${sockets}`,
+      'notice',
+    );
   }
 
   #tellState(state: RuntimeState): void {
     if (state.state === 'down')
       this.#context.remark(
         `${state.runtime} at ${state.socket}: ${state.reason}; containers that it starts are not seen`,
+        'error',
       );
   }
 }

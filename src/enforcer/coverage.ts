@@ -59,7 +59,7 @@ export class Coverage {
       }
     }
     if (event.kind === 'overrun') {
-      this.#start.listener.remark('link events were lost: interfaces are looked at again');
+      this.#start.listener.remark('link events were lost: interfaces are looked at again', 'warning');
     }
     this.match();
   }
@@ -96,7 +96,7 @@ export class Coverage {
     } catch (thrown) {
       // It may be gone again already.
       if (!(thrown instanceof SystemError)) throw thrown;
-      listener.remark(`interface "${each.name}" is NOT covered: ${thrown.message}`);
+      listener.remark(`interface "${each.name}" is NOT covered: ${thrown.message}`, 'error');
     }
   }
 
@@ -117,7 +117,7 @@ export class Coverage {
         this.#plan.push({ ...served, name: renamed.name });
       }
       this.#note({ ...before, name: renamed.name });
-      listener.remark(`interface "${served.name}" is "${renamed.name}" now: served as before`);
+      listener.remark(`interface "${served.name}" is "${renamed.name}" now: served as before`, 'notice');
       return;
     }
     dropHooks(context, before.ifindex);
@@ -126,7 +126,7 @@ export class Coverage {
   }
 
   #tell(action: 'attached' | 'detached', name: string, message: string): void {
-    this.#start.listener.remark(message);
+    this.#start.listener.told(message, action === 'attached' ? 'notice' : 'warning');
     this.#listener.told(action, name, message);
   }
 

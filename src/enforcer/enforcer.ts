@@ -3,7 +3,7 @@ import type { SubjectRule } from '../datapath/compile.ts';
 import { HOST_POLICY } from '../datapath/compile.ts';
 import { decodeEvent, type RawDnsEvent, type RawEvent } from '../datapath/event.ts';
 import { setOwnAddresses } from '../datapath/host-facts.ts';
-import { findLearned, listLearned } from '../datapath/learned.ts';
+import { findLearned, type Learned, listLearned } from '../datapath/learned.ts';
 import { readCounter } from '../datapath/state.ts';
 import { encodeStruct } from '../datapath/struct.ts';
 import { prune } from '../datapath/teacher.ts';
@@ -14,6 +14,7 @@ import { SystemError } from '../errors.ts';
 import type { LifecycleAction, NameLease, PolicyAction } from '../flow/event.ts';
 import { EventFeed } from '../flow/feed.ts';
 import { Protocol } from '../flow/protocol.ts';
+import type { Reason } from '../flow/reason.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { readInterfaceName } from '../libbpf/ifindex.ts';
 import { openRing, type RingReader } from '../libbpf/ring-reader.ts';
@@ -23,8 +24,10 @@ import { destroyTcpSocket } from '../netlink/sock-diag.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 import { letsPass } from '../policy/rule.ts';
 import type { Scope } from '../scope.ts';
+import { SeenTargets } from '../suggest/seen-targets.ts';
 import { Asker } from './asker.ts';
-import { NameBook } from './book.ts';
+import { addressKey, NameBook } from './book.ts';
+import { BookFile } from './book-file.ts';
 import { flushCaches } from './caches.ts';
 import { Callers } from './callers.ts';
 import { takeRequests } from './control.ts';
@@ -41,6 +44,7 @@ import { RefusedFlows } from './refused-flows.ts';
 import { ResolverWatch } from './resolver-watch.ts';
 import { findResolvers, formatResolver, namesResolver } from './resolvers.ts';
 import type { Shaper } from './shaper.ts';
+import { readEphemeralFrom } from './suggesting.ts';
 import { takeDown } from './takedown.ts';
 import type { Trust } from './trust.ts';
 
@@ -48,6 +52,8 @@ const PRUNE_MS = 30_000;
 const LOSSES_MS = 5_000;
 /** Of the last events, for who comes later. */
 const KEPT_EVENTS = 10_000;
+/** Answers that say where a name leads to, whether they taught that or not. */
+const NAMING: readonly Reason[] = ['learned', 'observed', 'dns-inward'];
 /** Exact names resolved at start, at a time. */
 const RESOLVING = 16;
 
@@ -74,8 +80,12 @@ export class Enforcer {
   readonly inForce: InForce;
   /** What happens, from `begin` on. */
   readonly feed = new EventFeed(KEPT_EVENTS);
+  /** Where everybody sent something since the start, for `suggest`. */
+  readonly seen = new SeenTargets(readEphemeralFrom());
+  readonly startedMs = Date.now();
   readonly #scope: Scope;
   readonly #book = new NameBook();
+  readonly #bookFile: BookFile;
   readonly #coverage: Coverage;
   readonly #policies: Policies;
   readonly #callers: Callers;
@@ -92,6 +102,9 @@ export class Enforcer {
   constructor(inForce: InForce, scope: Scope) {
     this.inForce = inForce;
     this.#scope = scope;
+    this.#bookFile = scope.use(
+      new BookFile(inForce.context.run.namesPath, this.#book, (text) => inForce.listener.remark(text)),
+    );
     this.#coverage = new Coverage(inForce, {
       changed: () => {
         this.#policies.shape();
@@ -113,14 +126,20 @@ export class Enforcer {
       namesOf: (addr16) => this.#book.namesOf(addr16),
       leasesOf: (policyId, addr16) => this.#leasesOf(policyId, addr16),
     });
+    this.feed.subscribe({
+      take: (event) => {
+        this.seen.take(event);
+        return true;
+      },
+    });
     this.#asker = scope.use(new Asker());
     this.#fallback = new Fallback({
       state: inForce.context.state,
       asker: this.#asker,
       rules: () => this.#policies.current.rules,
       resolvers: (policyId) => inForce.trust.of(policyId),
-      learned: (name, addresses) => {
-        for (const address of addresses) this.#book.enter(name, address);
+      learned: (name, addresses, ruleIds) => {
+        for (const address of addresses) this.#enter(name, address, ruleIds);
       },
     });
   }
@@ -129,6 +148,7 @@ export class Enforcer {
   begin(): void {
     const { state } = this.inForce.context;
     const { instance } = this.inForce.options;
+    if (this.inForce.adopts) this.#bookFile.restore(() => liveAddresses(listLearned(state)));
     this.#control = this.#scope.use(takeRequests(instance, this));
     this.#lostBefore = readCounter(state, 'ring_full');
     if (this.inForce.adopts) this.tell('adopted', 'what an earlier process left in force was adopted');
@@ -150,12 +170,33 @@ export class Enforcer {
     if (!adopts) this.#flushCaches();
     void this.#resolveExactNames();
     await this.#policies.settle(adopts);
-    for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current })) listener.remark(text);
+    for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current }))
+      listener.remark(text, 'warning');
+  }
+
+  /** Which names lead where. */
+  get book(): NameBook {
+    return this.#book;
   }
 
   /** The policies that are in force. */
   get policies(): readonly SubjectPolicy[] {
     return this.#policies.current.subjects;
+  }
+
+  /** The rules that are in force. */
+  get rules(): readonly SubjectRule[] {
+    return this.#policies.current.rules;
+  }
+
+  /** A rule that is or was in force. */
+  ruleOf(id: number): SubjectRule | undefined {
+    return this.#policies.ruleOf(id);
+  }
+
+  /** Whom a policy that is or was in force is for. */
+  subjectName(policyId: number): string | undefined {
+    return this.#policies.subjectName(policyId);
   }
 
   /** Follows the cgroups of subjects: one that is made again under its path is judged as the one before. */
@@ -213,6 +254,7 @@ export class Enforcer {
   stop(): void {
     if (this.#ring) this.#countLosses();
     this.tell('stopping', 'nothing is enforced any more');
+    this.#bookFile.close();
     this.#policies.close(); // it would attach to containers that start now
     takeDown(this.inForce.options.instance);
     this.#policies.release();
@@ -225,21 +267,36 @@ export class Enforcer {
   leave(): void {
     if (this.#ring) this.#countLosses();
     this.tell('left-in-force', 'the process ends, programs and rules stay in force');
+    this.#bookFile.saveNow();
     this.#scope.close();
   }
 
   #take(raw: RawEvent): void {
     if (raw.kind === 'dns') {
-      if ((raw.reason === 'learned' || raw.reason === 'observed') && raw.qname !== undefined) {
-        for (const address of raw.addresses) this.#book.enter(raw.qname, address, raw.ruleId);
+      if (NAMING.includes(raw.reason) && raw.qname !== undefined) {
+        for (const address of raw.addresses) this.#enter(raw.qname, address, [raw.ruleId]);
       }
       if (raw.reason === 'dns-unparsed') void this.#fallback.take(raw);
       if (raw.verdict === 'deny') this.#endRefusedLookup(raw);
       // Observed names explain later events; our own questions would only echo what is told already.
-      if (raw.reason === 'observed' || this.#asker.isOwn(raw)) return;
+      if (this.#asker.isOwn(raw)) return;
+      if (raw.reason === 'observed') {
+        this.#noteLookup(raw);
+        return;
+      }
     }
     this.#refusedFlows.take(raw);
     this.feed.publish(this.#teller.tell(raw));
+  }
+
+  #noteLookup({ policyId, qname }: RawDnsEvent): void {
+    const subject = this.#policies.subjectName(policyId);
+    if (subject !== undefined && qname !== undefined) this.seen.look(subject, qname, Date.now());
+  }
+
+  #enter(name: string, address: Uint8Array, ruleIds: readonly number[]): void {
+    for (const ruleId of ruleIds) this.#book.enter(name, address, ruleId);
+    this.#bookFile.touch();
   }
 
   /*
@@ -276,7 +333,7 @@ export class Enforcer {
     this.#policies.applyTrust();
     if (now === before) return;
     const message = `trusted resolvers changed from ${before || 'none'} to ${now}`;
-    listener.remark(message);
+    listener.told(message, 'notice');
     this.tell('resolvers-changed', message);
     if (resolvers.some(isLoopback)) this.#learnOnLoopback();
     this.#record();
@@ -293,7 +350,7 @@ export class Enforcer {
       setOwnAddresses(this.inForce.context.state, listAddresses());
     } catch (thrown) {
       if (!(thrown instanceof SystemError)) throw thrown;
-      this.inForce.listener.remark(`not all own addresses are known: ${thrown.message}`);
+      this.inForce.listener.remark(`not all own addresses are known: ${thrown.message}`, 'warning');
     }
   }
 
@@ -305,16 +362,19 @@ export class Enforcer {
   #learnOnLoopback(): void {
     if (this.inForce.mayLearnOnLoopback) this.#coverage.learnOnLoopback();
     else if (!this.#coverage.plan.some(({ name, learns }) => name === 'lo' && learns)) {
-      this.inForce.listener.remark('the new resolver is on loopback: restart to learn from it');
+      this.inForce.listener.remark('the new resolver is on loopback: restart to learn from it', 'warning');
     }
   }
 
   #prune(): void {
     const { state } = this.inForce.context;
     const now = Number(bootTimeNs() / 1_000_000_000n);
-    const ended = listLearned(state).filter(({ leases }) => leases.every(({ endsAt }) => endsAt <= now));
+    const all = listLearned(state);
+    const ended = all.filter(({ leases }) => leases.every(({ endsAt }) => endsAt <= now));
     for (const [policyId, addresses] of groupByPolicy(ended)) prune(state, policyId, addresses);
-    for (const { address } of ended) this.#book.forget(address);
+    if (ended.length === 0) return;
+    const live = liveAddresses(all); // of another subject
+    for (const { address } of ended) if (!live.has(addressKey(address))) this.#book.forget(address);
   }
 
   #countLosses(): void {
@@ -354,6 +414,15 @@ export class Enforcer {
     const timer = setInterval(act, ms);
     this.#scope.defer(() => clearInterval(timer));
   }
+}
+
+function liveAddresses(learned: readonly Learned[]): Set<string> {
+  const now = Number(bootTimeNs() / 1_000_000_000n);
+  return new Set(
+    learned.flatMap(({ address, leases }) =>
+      leases.some(({ endsAt }) => endsAt > now) ? addressKey(address) : [],
+    ),
+  );
 }
 
 function groupByPolicy(

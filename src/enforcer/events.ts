@@ -154,6 +154,7 @@ export class EventTeller {
   #addOptional(event: Mutable<Judged>, raw: RawEvent): void {
     const rule = this.#words.ruleName(raw.ruleId);
     if (rule !== undefined) event.rule = rule;
+    if (raw.ruleId !== 0) event.ruleId = raw.ruleId;
     if (raw.process) event.process = this.#words.process(raw.process);
   }
 

@@ -21,8 +21,8 @@ export interface FallbackContext {
   readonly asker: Asker;
   rules(): readonly SubjectRule[];
   resolvers(policyId: number): readonly Resolver[];
-  /** An answer taught this. */
-  learned(name: string, addresses: readonly Uint8Array[]): void;
+  /** An answer taught this, for these rules. */
+  learned(name: string, addresses: readonly Uint8Array[], ruleIds: readonly number[]): void;
 }
 
 /**
@@ -87,6 +87,7 @@ export class Fallback {
       this.#context,
       name,
       answer.addresses.map(({ addr }) => addr),
+      ids,
     );
   }
 

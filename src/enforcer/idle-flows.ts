@@ -7,7 +7,7 @@ import type { Batch } from '../libbpf/map.ts';
 /** From the end of one sweep to the beginning of the next. */
 const EVERY_MS = 15_000;
 /** Entries that are read at a time; others get a turn after each. */
-const ENTRIES = 512;
+const ENTRIES = 256;
 /** Between two reads, so that a full table takes seconds and a twentieth of a CPU. */
 const PAUSE_MS = 10;
 

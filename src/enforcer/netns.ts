@@ -37,6 +37,20 @@ export function enterNamed(netns: Netns): void {
   }
 }
 
+/** What -netns takes for it. */
+export function netnsText(netns: Netns): string {
+  switch (netns.kind) {
+    case 'name':
+      return netns.name;
+    case 'path':
+      return netns.path;
+    case 'pid':
+      return `pid:${netns.pid}`;
+    default:
+      return netns satisfies never;
+  }
+}
+
 /** The network namespace of this process. Throws SystemError. */
 export function ownNetns(): NetnsIdentity {
   return { inode: netnsInode(), cookie: netnsCookie().toString() };

@@ -1,4 +1,5 @@
 import type { Resolver } from '../dns/resolver.ts';
+import type { Level } from '../flow/level.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
 
 /** What the owner asked for. */
@@ -16,12 +17,16 @@ export interface EnforceOptions {
   readonly wait: boolean;
   /** Start also when that cuts the session that starts it. */
   readonly force: boolean;
+  /** The network namespace that was entered, as -netns takes it. */
+  readonly netns?: string;
   /** Directory of the cgroup that was made for one command; `clean` ends what is in it. */
   readonly ownCgroup?: string;
 }
 
 /** What the enforcer has to say while it runs; the command line writes it. */
 export interface Listener {
-  /** A sentence for the owner. */
-  remark(text: string): void;
+  /** A sentence for the owner, or lines that belong together; without a level it is info. */
+  remark(text: string | readonly string[], level?: Level): void;
+  /** The same of something that an event tells as well. */
+  told(text: string, level?: Level): void;
 }

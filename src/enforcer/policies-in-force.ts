@@ -26,9 +26,11 @@ export function recordPolicies(
 ): Pick<InstanceRecord, 'policies' | 'nextPolicyId' | 'cgroups' | 'rules'> {
   const { subjects, nextPolicyId, placed, rules, shares } = policies;
   return {
-    policies: subjects.map(({ policyId, subject, policy, shaping }) => ({
+    policies: subjects.map(({ policyId, subject, policy, names, files, shaping }) => ({
       policyId,
       subject: subjectText(subject),
+      names,
+      ...(files && { files }),
       dns: policy.dns,
       audit: policy.audit,
       allowPrivateAnswers: policy.allowPrivateAnswers,
@@ -36,9 +38,11 @@ export function recordPolicies(
     })),
     nextPolicyId,
     cgroups: placed.map(recordCgroup),
-    rules: rules.map(({ id, policyId, canonical, rule: { source } }) => {
+    rules: rules.map(({ id, policyId, canonical, rule: { source, policy } }) => {
       const share: Share | undefined = shares.get(id);
-      return share ? { id, policyId, canonical, source, share } : { id, policyId, canonical, source };
+      const recorded = { id, policyId, canonical, source };
+      if (policy === undefined) return share ? { ...recorded, share } : recorded;
+      return share ? { ...recorded, policy, share } : { ...recorded, policy };
     }),
   };
 }

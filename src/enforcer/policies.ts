@@ -1,3 +1,4 @@
+import type { SubjectRule } from '../datapath/compile.ts';
 import { setTrusted } from '../datapath/host-facts.ts';
 import { settleRecords } from '../datapath/lease-shares.ts';
 import { activeEpoch, applyDnsPorts, dropRuleStates, freeIdleSlot } from '../datapath/policy-slot.ts';
@@ -10,7 +11,6 @@ import {
 import { SystemError } from '../errors.ts';
 import { netnsCookie } from '../libbpf/setns.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
-import type { Rule } from '../policy/rule.ts';
 import { type CgroupSubject, isCgroupSubject, isContainerSubject, subjectText } from '../policy/subject.ts';
 import { type CgroupPlace, expectedPath, findPlace, isSamePlace, placeOfSubject } from './cgroup-place.ts';
 import { CgroupWatch } from './cgroup-watch.ts';
@@ -49,7 +49,7 @@ interface MovedCgroup {
 /** The policies in force: whom they are for, as cgroups and containers come and go, and what takes their place. */
 export class Policies implements Disposable {
   readonly #context: PolicyContext;
-  readonly #ruleNames = new Map<number, Pick<Rule, 'source' | 'policy'>>();
+  readonly #rules = new Map<number, SubjectRule>();
   readonly #subjectNames = new Map<number, { readonly subject: string; readonly policies: string }>();
   #current: PoliciesInForce;
   #containers: ContainerSubjects | undefined;
@@ -68,12 +68,17 @@ export class Policies implements Disposable {
 
   /** What its owner calls a rule that is or was in force. */
   ruleName(id: number): string | undefined {
-    return this.#ruleNames.get(id)?.source;
+    return this.#rules.get(id)?.rule.source;
+  }
+
+  /** A rule that is or was in force. */
+  ruleOf(id: number): SubjectRule | undefined {
+    return this.#rules.get(id);
   }
 
   /** The policy that a rule is or was of; of rule 0 all that its subject has. */
   policyName(ruleId: number, policyId: number): string | undefined {
-    const rule = this.#ruleNames.get(ruleId);
+    const rule = this.#rules.get(ruleId)?.rule;
     return rule ? (rule.policy ?? 'flags') : this.#subjectNames.get(policyId)?.policies;
   }
 
@@ -115,7 +120,7 @@ export class Policies implements Disposable {
         await tidyUp(context, host, before, this.#current);
       } catch (thrown) {
         if (!(thrown instanceof SystemError)) throw thrown;
-        listener.remark(`some of what only the policy before needed is left: ${thrown.message}`);
+        listener.remark(`some of what only the policy before needed is left: ${thrown.message}`, 'warning');
       }
       await this.followContainers();
       this.#containers?.rematch();
@@ -135,10 +140,13 @@ export class Policies implements Disposable {
       trusted: (policyId) => trust.of(policyId),
       trust: (policyId, resolvers) => {
         for (const resolver of trust.add(policyId, resolvers))
-          listener.remark(`resolver ${formatResolver(resolver)} is not trusted: too many DNS ports`);
+          listener.remark(
+            `resolver ${formatResolver(resolver)} is not trusted: too many DNS ports`,
+            'warning',
+          );
         this.applyTrust();
       },
-      remark: (text) => listener.remark(text),
+      remark: (text, level) => listener.remark(text, level),
     });
     await this.#containers.ready;
     this.#matchContainers();
@@ -171,7 +179,7 @@ export class Policies implements Disposable {
       shaper.apply(subjects, this.#shapedOn(subjects), placed);
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
-      listener.remark(`rates are not kept everywhere: ${thrown.message}`);
+      listener.remark(`rates are not kept everywhere: ${thrown.message}`, 'warning');
     }
   }
 
@@ -244,7 +252,7 @@ export class Policies implements Disposable {
 
   /* Names of what is gone stay known: events of it may still be in the ring. */
   #learnNames(): void {
-    for (const { id, rule } of this.#current.rules) this.#ruleNames.set(id, rule);
+    for (const rule of this.#current.rules) this.#rules.set(rule.id, rule);
     for (const { policyId, subject, names } of this.#current.subjects)
       this.#subjectNames.set(policyId, { subject: subjectText(subject), policies: names.join(', ') });
   }
@@ -298,11 +306,12 @@ export class Policies implements Disposable {
           now
             ? `cgroup "${now.path}" is there: judged by the policy of ${subjectText(subject)}`
             : `cgroup "${before?.path}" is gone: it will be judged again when it returns`,
+          'notice',
         );
       } catch (thrown) {
         // It may be gone once more.
         if (!(thrown instanceof Error)) throw thrown;
-        listener.remark(`cgroup of ${subjectText(subject)} is NOT judged: ${thrown.message}`);
+        listener.remark(`cgroup of ${subjectText(subject)} is NOT judged: ${thrown.message}`, 'error');
       }
     }
     this.followCgroups();

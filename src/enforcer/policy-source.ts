@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { NothingAppliesError, PolicyFileError, UsageError } from '../errors.ts';
+import { messageLines, NothingAppliesError, PolicyFileError, UsageError } from '../errors.ts';
 import { escapeControl } from '../flow/escape.ts';
 import { type Combined, type CommandLinePolicy, combinePolicies } from '../formats/combine.ts';
 import type { FormatContext, PolicyPart } from '../formats/part.ts';
@@ -59,13 +59,13 @@ export class PolicyReader {
     if (unread.length === 0 && this.#last && isSameText(this.#last.texts, texts)) return this.#last.loaded;
     const { readPolicies } = await import('../formats/read-policies.ts');
     const reading = readPolicies(texts, { ...context, lenient }, progress);
-    const { parts, remarks } = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
+    const read = await (unread.length > 0 ? refuseUnread(unread, reading) : reading);
+    const { remarks } = read;
+    const parts = read.parts.map((part, index) => ({ ...part, ...fileOf(read.files[index]) }));
     if (parts.every(({ isLeftOut }) => isLeftOut) && line.rules.length === 0) {
-      const why = firstOf(remarks)
-        .map((remark) => `\n${remark}`)
-        .join('');
       throw new NothingAppliesError(
-        `no policy of ${files.join(', ')} applies, so nothing would be enforced${why}`,
+        `no policy of ${files.join(', ')} applies, so nothing would be enforced`,
+        firstOf(remarks),
       );
     }
     if (!isModeGiven) refuseOtherMode(line, parts);
@@ -120,9 +120,11 @@ async function refuseUnread(unread: readonly UsageError[], reading: Promise<unkn
   }
   const [only] = all;
   if (only && all.length === 1) throw only;
-  throw new PolicyFileError(
-    all.flatMap((each) => (each instanceof PolicyFileError ? each.lines : each.message)),
-  );
+  throw new PolicyFileError(all.flatMap(messageLines));
+}
+
+function fileOf(file: string | undefined): { file?: string } {
+  return file === undefined ? {} : { file };
 }
 
 function firstOf(remarks: readonly string[]): string[] {

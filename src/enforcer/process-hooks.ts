@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import type { Pins } from '../datapath/pins.ts';
 import type { DatapathState } from '../datapath/state.ts';
+import type { CgroupHookInForce } from '../datapath/subject-hooks.ts';
 import { SystemError } from '../errors.ts';
 import { cgroup2Mount } from '../libbpf/cgroup2.ts';
 import { attachCgroup, BpfLink, CgroupHook } from '../libbpf/link.ts';
@@ -26,6 +27,7 @@ export function attachProcessHooks(state: DatapathState, pins: Pins, listener: L
   if (root === undefined) {
     listener.remark(
       'cgroup2 is not mounted: events will not name the process, nor tell what TCP connections carried',
+      'warning',
     );
     return;
   }
@@ -48,8 +50,18 @@ export function attachProcessHooks(state: DatapathState, pins: Pins, listener: L
     if (!(thrown instanceof SystemError)) throw thrown;
     listener.remark(
       `not all events will name the process and tell what TCP connections carried: ${thrown.message}`,
+      'warning',
     );
   } finally {
     closeSync(cgroup);
   }
+}
+
+/** Those of them that run, in the order of attaching. Throws SystemError. */
+export function processHooksInForce(pins: Pins): CgroupHookInForce[] {
+  return HOOKS.flatMap(({ name }) => {
+    using pinned = BpfLink.openPinned(pins.cgroupLink(name));
+    const info = pinned?.info();
+    return info?.kind === 'cgroup' && info.cgroupId !== 0n ? [{ name, progId: info.progId }] : [];
+  });
 }

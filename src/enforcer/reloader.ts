@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { UsageError } from '../errors.ts';
+import { messageLines, UsageError } from '../errors.ts';
 import type { PolicyAction } from '../flow/event.ts';
 import { diffPolicies } from '../policy/diff.ts';
 import { subjectText } from '../policy/subject.ts';
 import type { Enforcer } from './enforcer.ts';
 import { FileWatch } from './file-watch.ts';
+import type { Listener } from './options.ts';
 import type { LoadedPolicies, PolicyReader } from './policy-source.ts';
 import { nowUs } from './request-reload.ts';
 
@@ -17,7 +18,7 @@ type Told = Exclude<PolicyAction, 'in-force'>;
 export class Reloader implements Disposable {
   readonly #enforcer: Enforcer;
   readonly #reader: PolicyReader;
-  readonly #remark: (text: string) => void;
+  readonly #remark: Listener['remark'];
   readonly #watch: FileWatch | undefined;
   readonly #closing = new AbortController();
   #loaded: LoadedPolicies;
@@ -25,12 +26,7 @@ export class Reloader implements Disposable {
   #lastError = '';
 
   /** @param loaded what the reader answered when the enforcer was started */
-  constructor(
-    enforcer: Enforcer,
-    reader: PolicyReader,
-    loaded: LoadedPolicies,
-    remark: (text: string) => void,
-  ) {
+  constructor(enforcer: Enforcer, reader: PolicyReader, loaded: LoadedPolicies, remark: Listener['remark']) {
     this.#enforcer = enforcer;
     this.#reader = reader;
     this.#loaded = loaded;
@@ -83,11 +79,12 @@ export class Reloader implements Disposable {
       else if (isAsked) this.#tell(begunUs, 'unchanged', remarks, 'reloaded: the policy is the same');
     } catch (thrown) {
       if (this.#closing.signal.aborted) return;
-      const text = thrown instanceof Error ? thrown.message : String(thrown);
+      const lines = messageLines(thrown);
+      const text = lines.join('\n');
       // A file that is looked at again and again is complained of once.
       if (!isAsked && text === this.#lastError) return;
       this.#lastError = text;
-      this.#tell(begunUs, 'reload-failed', text.split('\n'), 'NOT reloaded, what was in force stays');
+      this.#tell(begunUs, 'reload-failed', lines, 'NOT reloaded, what was in force stays');
     }
   }
 
@@ -116,14 +113,15 @@ export class Reloader implements Disposable {
   #tell(begunUs: number, action: Told, lines: readonly string[], headline: string): void {
     const more = lines.length - MAX_LINES;
     const shown = more > 0 ? [...lines.slice(0, MAX_LINES), `… and ${more} lines more`] : lines;
-    this.#remark([headline, ...shown.map((line) => `  ${line}`)].join('\n'));
+    const ok = action !== 'reload-failed';
+    this.#remark([headline, ...shown.map((line) => `  ${line}`)], ok ? 'notice' : 'warning');
     this.#enforcer.tellPolicy(action, headline, shown);
     const { run } = this.#enforcer.inForce.context;
-    const ok = action !== 'reload-failed';
     try {
       run.writeReload({ begunUs, pid: process.pid, ok, lines: [headline, ...shown] });
     } catch (thrown) {
-      this.#remark(`Cannot answer "l7egg-cli reload": ${thrown instanceof Error ? thrown.message : thrown}`);
+      const why = thrown instanceof Error ? thrown.message : thrown;
+      this.#remark(`Cannot answer "l7egg-cli reload": ${why}`, 'error');
     }
   }
 }

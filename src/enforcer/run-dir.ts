@@ -25,6 +25,8 @@ export interface RecordedRule {
   readonly policyId: number;
   readonly canonical: string;
   readonly source: string;
+  /** The policy of a file that it is of; absent: of the flags, and in records of earlier versions. */
+  readonly policy?: string;
   readonly share?: { readonly ringBase: number; readonly ringLength: number };
 }
 
@@ -35,6 +37,10 @@ export interface RecordedPolicy {
   readonly subject: string;
   readonly dns: 'open' | 'strict';
   readonly audit: boolean;
+  /** What it was made of: `flags`, and names of policies in files. Absent in records of earlier versions. */
+  readonly names?: readonly string[];
+  /** The files that these stand in; absent where there are none. */
+  readonly files?: readonly string[];
   /** Absent in records of earlier versions. */
   readonly allowPrivateAnswers?: boolean;
   /** Sentences on what else was set. */
@@ -212,12 +218,19 @@ export class RunDir {
     rmSync(`${this.path}/next.json`, { force: true });
     rmSync(`${this.path}/reload.json`, { force: true });
     rmSync(`${this.path}/pid`, { force: true });
+    for (const end of ['', '.new', '.next']) rmSync(`${this.namesPath}${end}`, { force: true });
     for (const ifindex of this.clsactMade()) rmSync(`${this.path}/clsact.${ifindex}`, { force: true });
+  }
+
+  /** Where the process keeps the names of leased addresses for the next one. */
+  get namesPath(): string {
+    return `${this.path}/names`;
   }
 
   /** Removes the directory, and that of all instances when this was the last. Idempotent. */
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    // Retries: a file of ours may just be written by a thread.
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 3 });
     removeIfEmpty(dirname(this.path));
   }
 

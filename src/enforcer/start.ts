@@ -89,9 +89,9 @@ export async function startEnforcer(
   kernelTypes().catch(() => {});
   const netns = netnsInode();
   const { resolvers, remarks } = findResolvers(options.resolvers);
-  for (const remark of remarks) listener.remark(remark);
+  for (const remark of remarks) listener.remark(remark, 'warning');
   if (resolvers.length === 0) {
-    listener.remark('no resolver is known, so no name can be learned: give one with -resolver');
+    listener.remark('no resolver is known, so no name can be learned: give one with -resolver', 'warning');
   }
   const { plan, isEveryWay } = planHost(options, resolvers);
   provideBpffs();

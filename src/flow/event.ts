@@ -45,6 +45,8 @@ export interface Judged {
   readonly reason: Reason;
   /** The rule that decided, as its owner wrote or named it. */
   readonly rule?: string;
+  /** Its number in the kernel; absent where no rule decided. */
+  readonly ruleId?: number;
   /** The policy that the rule is of; without a rule all that the subject has: `flags`, names of files' policies. */
   readonly policy: string;
   /** Whom the policy is for, as policy files write it. */

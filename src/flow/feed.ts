@@ -21,6 +21,8 @@ export class EventFeed {
   readonly #kept: Event[] = [];
   readonly #subscriptions = new Set<Subscription>();
   #next = 0;
+  #published = 0;
+  #lost = 0;
 
   /** @param keep how many of the last events are kept */
   constructor(keep: number) {
@@ -29,8 +31,9 @@ export class EventFeed {
 
   /** Hands an event to every reader that wants it. */
   publish(event: Event): void {
+    this.#published += 1;
     this.#remember(event);
-    for (const subscription of this.#subscriptions) deliver(subscription, event);
+    for (const subscription of this.#subscriptions) if (!deliver(subscription, event)) this.#lost += 1;
   }
 
   /** The kept events that `wants` lets through, oldest first; each says what was lost since the one before it. */
@@ -41,6 +44,16 @@ export class EventFeed {
     for (const event of this.#kept.slice(this.#next)) deliver(subscription, event);
     for (const event of this.#kept.slice(0, this.#next)) deliver(subscription, event);
     return taken;
+  }
+
+  /** How many events there were. */
+  get published(): number {
+    return this.#published;
+  }
+
+  /** How many events readers did not take, of all readers together. */
+  get lost(): number {
+    return this.#lost;
   }
 
   /** How many readers there are. */
@@ -62,13 +75,18 @@ export class EventFeed {
   }
 }
 
-/* What was lost before an event that a reader does not want is lost to it all the same. */
-function deliver(subscription: Subscription, event: Event): void {
+/*
+ * Answers false when the reader lost it. What was lost before an event that a reader does not want is lost to it all the
+ * same.
+ */
+function deliver(subscription: Subscription, event: Event): boolean {
   const { reader, wants, lost } = subscription;
   if (!wants(event)) {
     subscription.lost += event.lost;
-    return;
+    return true;
   }
   const told = lost > 0 ? { ...event, lost: event.lost + lost } : event;
-  subscription.lost = reader.take(told) ? 0 : told.lost + 1;
+  const isTaken = reader.take(told);
+  subscription.lost = isTaken ? 0 : told.lost + 1;
+  return isTaken;
 }

@@ -10,6 +10,7 @@ import {
   type Process,
   type Traffic,
 } from './event.ts';
+import { Fields } from './fields.ts';
 import { REASONS, UNPARSED, VERDICTS } from './reason.ts';
 
 /**
@@ -17,7 +18,7 @@ import { REASONS, UNPARSED, VERDICTS } from './reason.ts';
  * what a newer enforcer tells. Throws SyntaxError for anything else.
  */
 export function parseJson(line: string): Event {
-  const fields = new Fields(JSON.parse(line));
+  const fields = new Fields(JSON.parse(line), 'an event');
   const head = { seq: fields.number('seq'), timeMs: fields.time('ts'), lost: fields.number('lost') };
   const kind = fields.word('kind', ['flow', 'dns', 'policy', 'lifecycle'] as const);
   switch (kind) {
@@ -116,59 +117,4 @@ function parsePacket(fields: Fields): Packet {
     ...(fields.has('dport') && { dport: fields.number('dport') }),
     ...(fields.has('icmp_type') && { icmpType: fields.number('icmp_type') }),
   };
-}
-
-/** The keys of an object from outside; each is asked for with the type that it has to have. */
-class Fields {
-  readonly #values: ReadonlyMap<string, unknown>;
-
-  constructor(value: unknown) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new SyntaxError('an event is an object');
-    this.#values = new Map(Object.entries(value));
-  }
-
-  has(key: string): boolean {
-    return this.#values.has(key);
-  }
-
-  number(key: string): number {
-    const value = this.#values.get(key);
-    if (typeof value === 'number') return value;
-    throw this.#unlike(key, 'a number');
-  }
-
-  text(key: string): string {
-    const value = this.#values.get(key);
-    if (typeof value === 'string') return value;
-    throw this.#unlike(key, 'a text');
-  }
-
-  time(key: string): number {
-    const timeMs = Date.parse(this.text(key));
-    if (Number.isFinite(timeMs)) return timeMs;
-    throw this.#unlike(key, 'a time');
-  }
-
-  word<Word extends string>(key: string, words: readonly Word[]): Word {
-    const word = words.find((each) => each === this.#values.get(key));
-    if (word !== undefined) return word;
-    throw this.#unlike(key, `one of ${words.join(', ')}`);
-  }
-
-  texts(key: string): string[] {
-    const value = this.#values.get(key);
-    if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value;
-    throw this.#unlike(key, 'a list of texts');
-  }
-
-  list(key: string): Fields[] {
-    const value = this.#values.get(key);
-    if (Array.isArray(value)) return value.map((each) => new Fields(each));
-    throw this.#unlike(key, 'a list');
-  }
-
-  #unlike(key: string, legal: string): SyntaxError {
-    return new SyntaxError(`"${key}" of an event is ${JSON.stringify(this.#values.get(key))}, not ${legal}`);
-  }
 }

@@ -77,7 +77,14 @@ export function combinePolicies(line: CommandLinePolicy, parts: readonly PolicyP
       ...(ofFlags.length > 0 || own.length === 0 ? [OF_FLAGS] : []),
       ...own.map(({ name }) => name),
     ];
-    policies.push({ subject, policy, names: [...new Set(names)], ...(shaping && { shaping }) });
+    const files = [...new Set(own.flatMap(({ file }) => file ?? []))];
+    policies.push({
+      subject,
+      policy,
+      names: [...new Set(names)],
+      ...(files.length > 0 && { files }),
+      ...(shaping && { shaping }),
+    });
   }
   return { policies, unrestricted, remarks };
 }

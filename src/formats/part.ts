@@ -8,6 +8,8 @@ import type { MapValue } from './value.ts';
 export interface PolicyPart {
   /** `metadata.name`, or the name of the file. */
   readonly name: string;
+  /** The file that it stands in, as its owner gave it. */
+  readonly file?: string;
   /** Whom it is for; undefined = whom the command line names. */
   readonly subject?: Subject;
   /**

@@ -32,6 +32,8 @@ export interface PolicyText {
 /** What policy files say, and remarks on how it was taken. */
 export interface ReadPolicies {
   readonly parts: readonly PolicyPart[];
+  /** The file of each of them. */
+  readonly files: readonly string[];
   readonly remarks: readonly string[];
 }
 
@@ -46,18 +48,23 @@ export async function readPolicies(
 ): Promise<ReadPolicies> {
   const problems = new Problems(context.lenient);
   const parts: PolicyPart[] = [];
+  const files: string[] = [];
   for (const { file, text } of texts) {
     const documents = await readDocuments(file, text, problems, progress);
     if (documents.length === 0 && problems.errors.length === 0)
       problems.error({ file, line: 1, column: 1 }, 'is empty: a policy is legal');
-    for (const document of documents) parts.push(...readDocument(document, context));
+    for (const document of documents)
+      for (const part of readDocument(document, context)) {
+        parts.push(part);
+        files.push(file);
+      }
   }
   const { errors, uncounted, warnings } = problems;
   if (errors.length > 0) {
     const more = uncounted > 0 ? [`and ${uncounted} errors more`] : [];
     throw new PolicyFileError([...new Set(inOrder(errors).map(formatProblem)), ...more]);
   }
-  return { parts, remarks: warnings.map(formatProblem) };
+  return { parts, files, remarks: warnings.map(formatProblem) };
 }
 
 /* As they stand in a file; files in the order in which they were given. */

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { checked, checkedPrivileged } from './errno.ts';
 import { Fd } from './fd.ts';
+import { memoryOf } from './memory.ts';
 import { openPin, pinFd } from './pin.ts';
 import { type Bytes, bpf } from './symbols.ts';
 
@@ -16,6 +17,8 @@ export const MapType = {
   lpmTrie: 11,
   arrayOfMaps: 12,
   hashOfMaps: 13,
+  cgroupStorage: 19,
+  socketStorage: 24,
   ringBuffer: 27,
 };
 
@@ -45,7 +48,7 @@ export interface MapInfo {
   readonly name: string;
 }
 
-/** Entries of a map end to end. */
+/** Some entries of a map that lie end to end. */
 export interface Batch {
   readonly keys: Buffer;
   readonly values: Buffer;
@@ -102,8 +105,18 @@ export class BpfMap implements Disposable {
     return fd && new BpfMap(fd);
   }
 
+  /** The map with this id. Throws SystemError (ENOENT), UnsupportedError. */
+  static byId(id: number): BpfMap {
+    return new BpfMap(new Fd(checkedPrivileged(bpf.mapById(id), `open BPF map ${id}`)));
+  }
+
   get fd(): number {
     return this.#fd.number;
+  }
+
+  /** Bytes of kernel memory that it takes, as the kernel tells; `undefined` when it does not. */
+  memoryBytes(): number | undefined {
+    return memoryOf(this.fd);
   }
 
   /** Throws SystemError. */
@@ -231,9 +244,7 @@ export class BpfMap implements Disposable {
   *entries(): Generator<[key: Buffer, value: Buffer]> {
     const { keyBytes } = this.info;
     const valueBytes = this.#lookupBytes;
-    for (const { keys, values, count } of this.batches(
-      Math.floor(LOOKUP_CHUNK_BYTES / (keyBytes + valueBytes)),
-    )) {
+    for (const { keys, values, count } of this.#batches(false)) {
       for (let i = 0; i < count; i++) {
         yield [
           keys.subarray(i * keyBytes, (i + 1) * keyBytes),
@@ -244,17 +255,57 @@ export class BpfMap implements Disposable {
   }
 
   /** As `entries`, `most` of them end to end at a time: for tables too large to look at without a pause. */
-  *batches(most: number): Generator<Batch> {
+  batches(most: number): Generator<Batch> {
+    return this.#batches(false, most);
+  }
+
+  /**
+   * Calls `look` with where each entry begins in keys and values, which are valid during the call only. False when that
+   * was not done after `limitMs`: then it has seen some of them. Throws SystemError.
+   */
+  visit(
+    look: (keys: DataView, keyAt: number, values: DataView, valueAt: number) => void,
+    limitMs: number,
+  ): boolean {
     const { keyBytes } = this.info;
     const valueBytes = this.#lookupBytes;
-    let chunk = Math.min(Math.max(16, most), Math.max(16, this.info.maxEntries));
+    const until = performance.now() + limitMs;
+    for (const { keys, values, count } of this.#batches(true)) {
+      const keyView = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
+      const valueView = new DataView(values.buffer, values.byteOffset, values.byteLength);
+      for (let i = 0; i < count; i++) look(keyView, i * keyBytes, valueView, i * valueBytes);
+      if (performance.now() > until) return false;
+    }
+    return true;
+  }
+
+  /** How many entries a hash has; `undefined` when they were not counted after `limitMs`. Throws SystemError. */
+  count(limitMs: number): number | undefined {
+    let total = 0;
+    const until = performance.now() + limitMs;
+    for (const { count } of this.#batches(true)) {
+      total += count;
+      if (performance.now() > until) return undefined;
+    }
+    return total;
+  }
+
+  *#batches(mayReuse: boolean, most?: number): Generator<Batch> {
+    const { keyBytes } = this.info;
+    const valueBytes = this.#lookupBytes;
+    let chunk = Math.max(16, most ?? Math.floor(LOOKUP_CHUNK_BYTES / (keyBytes + valueBytes)));
+    chunk = Math.min(chunk, Math.max(16, this.info.maxEntries));
     // A cursor is a key, or a 32-bit bucket for hashes.
     const cursorBytes = Math.max(4, keyBytes);
     let cursor: Buffer | null = null;
+    let keys = Buffer.alloc(0);
+    let values = keys;
     for (;;) {
       const next = Buffer.alloc(cursorBytes);
-      const keys = Buffer.allocUnsafe(chunk * keyBytes);
-      const values = Buffer.allocUnsafe(chunk * valueBytes);
+      if (!mayReuse || keys.length !== chunk * keyBytes) {
+        keys = Buffer.allocUnsafe(chunk * keyBytes);
+        values = Buffer.allocUnsafe(chunk * valueBytes);
+      }
       const count = encodeCount(chunk);
       const answer = bpf.mapLookupBatch(this.fd, cursor, next, keys, values, count, BATCH_OPTS);
       // A bucket holds more than a chunk: the kernel gives all of a bucket or nothing.

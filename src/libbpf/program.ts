@@ -1,5 +1,7 @@
+import { constants } from 'node:os';
 import { checked, checkedPrivileged } from './errno.ts';
 import { Fd } from './fd.ts';
+import { memoryOf } from './memory.ts';
 import { openPin, pinFd } from './pin.ts';
 import { addressOf, bpf } from './symbols.ts';
 
@@ -9,6 +11,10 @@ export interface ProgramInfo {
   readonly id: number;
   readonly tag: string;
   readonly name: string;
+  /** Of machine code; 0 where the kernel interprets. */
+  readonly jitedBytes: number;
+  /** Of instructions after the verifier. */
+  readonly xlatedBytes: number;
 }
 
 /**
@@ -60,6 +66,13 @@ export class BpfProgram implements Disposable {
     return new BpfProgram(new Fd(checkedPrivileged(bpf.progById(id), `open BPF program ${id}`)));
   }
 
+  /** As `byId`, `undefined` when there is none any more. */
+  static find(id: number): BpfProgram | undefined {
+    const answer = bpf.progById(id);
+    if (answer === -constants.errno.ENOENT) return undefined;
+    return new BpfProgram(new Fd(checkedPrivileged(answer, `open BPF program ${id}`)));
+  }
+
   get fd(): number {
     return this.#fd.number;
   }
@@ -81,7 +94,14 @@ export class BpfProgram implements Disposable {
       id: info.readUInt32LE(4),
       tag: info.toString('hex', 8, 16),
       name: info.toString('latin1', 64, 80).replace(/\0.*$/s, ''),
+      jitedBytes: info.readUInt32LE(16),
+      xlatedBytes: info.readUInt32LE(20),
     };
+  }
+
+  /** Bytes of kernel memory that it takes, as the kernel tells; `undefined` when it does not. */
+  memoryBytes(): number | undefined {
+    return memoryOf(this.fd);
   }
 
   /** BPF_PROG_TEST_RUN. Throws SystemError: EINVAL for less than an Ethernet header, ENODEV for an unknown ifindex. */

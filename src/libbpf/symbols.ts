@@ -106,6 +106,7 @@ export const bpf = {
   ),
   pin: from<[number, string], number>(bpfLibrary, 'int bpf_obj_pin(int fd, const char *path)'),
   openPin: from<[string], number>(bpfLibrary, 'int bpf_obj_get(const char *path)'),
+  mapById: from<[number], number>(bpfLibrary, 'int bpf_map_get_fd_by_id(uint32_t id)'),
   progById: from<[number], number>(bpfLibrary, 'int bpf_prog_get_fd_by_id(uint32_t id)'),
   progTestRun: from<[number, Bytes], number>(bpfLibrary, 'int bpf_prog_test_run_opts(int fd, void *opts)'),
   linkCreate: from<[number, number, number, null], number>(

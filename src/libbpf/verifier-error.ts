@@ -12,4 +12,8 @@ export class VerifierError extends SystemError {
     this.log = log;
     this.message += `\n${log.trimEnd().split('\n').slice(-SHOWN_LINES).join('\n')}`;
   }
+
+  override get lines(): readonly string[] {
+    return this.message.split('\n');
+  }
 }

@@ -23,5 +23,7 @@ export interface SubjectPolicy {
   readonly policy: Policy;
   /** What it was made of: `flags`, and the names of policies in files. */
   readonly names: readonly string[];
+  /** The files that these policies stand in, as their owner gave them; absent where there are none. */
+  readonly files?: readonly string[];
   readonly shaping?: Shaping;
 }

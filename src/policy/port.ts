@@ -71,6 +71,17 @@ function parseNumbered(text: string, word: string, numbers: string): PortRange {
   return { l4Proto: low, low: 0, high: isTyped ? MAX_TYPE : MAX_PORT };
 }
 
+/** The text of which `parsePort` makes the range: `443/tcp`, `8000-8100/udp`, `tcp`, `icmp:8`, `proto:47`. Not of protocol 0. */
+export function portText({ l4Proto, low, high }: PortRange): string {
+  const range = low === high ? `${low}` : `${low}-${high}`;
+  const [typed] = [...TYPED].find(([, number]) => number === l4Proto) ?? [];
+  if (typed !== undefined) return `${typed}:${range}`;
+  const [word] = [...PROTOCOLS].find(([, number]) => number === l4Proto) ?? [];
+  if (word === undefined) return `proto:${l4Proto}`;
+  // Port 0 can't be written, so what begins there means all.
+  return low === 0 ? word : `${range}/${word}`;
+}
+
 /** Parses a decimal port, 1 to 65535, no leading zero. `subject` begins the message of the UsageError. */
 export function parsePortNumber(text: string, subject: string): number {
   const port = /^[1-9]\d{0,4}$/u.test(text) ? Number(text) : 0;

@@ -11,6 +11,7 @@ import { measureObserving } from './observe-cost.ts';
 import { measurePaths } from './packet-paths.ts';
 import { Report } from './report.ts';
 import { measureRunning } from './running-cost.ts';
+import { measureScrapes } from './scrapes.ts';
 import { measureSubjects } from './subjects.ts';
 import { measureSwap } from './swap.ts';
 
@@ -22,6 +23,7 @@ const SECTIONS = {
   loading: measureLoading,
   swap: measureSwap,
   subjects: measureSubjects,
+  scrapes: measureScrapes,
   observe: measureObserving,
 };
 

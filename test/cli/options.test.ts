@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { COMMAND_NAMES, COMMANDS } from '../../src/cli/commands.ts';
+import { COMMAND_NAMES } from '../../src/cli/commands.ts';
 import { FLAGS } from '../../src/cli/flags.ts';
-import { helpText } from '../../src/cli/help.ts';
 import { normaliseArgs } from '../../src/cli/normalise.ts';
 import { type EnforceOptions, type Options, parseOptions } from '../../src/cli/options.ts';
 import type { PolicySource } from '../../src/enforcer/policy-source.ts';
@@ -35,6 +34,15 @@ const NO_SOURCE: PolicySource = {
   isModeGiven: false,
 };
 
+test('parseOptions takes -metrics for enforce, and no other command', () => {
+  const line = '-cidr=10.0.0.0/8 -metrics=[::1]:9090';
+  assert.deepEqual(parseEnforce(line).metrics, { host: '::1', port: 9090, isLoopback: true });
+  assert.equal('metrics' in parseEnforce('-cidr=10.0.0.0/8'), false);
+  for (const command of ['run', 'status', 'check', 'stop'])
+    assert.throws(() => parse(`${command} -metrics=9090`), /flag -metrics is not for/u);
+  assert.throws(() => parse('-cidr=10.0.0.0/8 -metrics=9090x'), /-metrics "9090x" is nowhere to listen/u);
+});
+
 describe('parseOptions finds the command', () => {
   const rows: readonly (readonly [line: string, options: Options])[] = [
     ['status', { command: 'status', instance: 'default', json: false }],
@@ -44,6 +52,18 @@ describe('parseOptions finds the command', () => {
     ['-instance a clean', { command: 'clean', instance: 'a' }],
     ['doctor', { command: 'doctor', instance: 'default' }],
     ['doctor -netns=blue', { command: 'doctor', instance: 'default', netns: { kind: 'name', name: 'blue' } }],
+    ['suggest', { command: 'suggest', instance: 'default', format: 'flags', fold: false }],
+    [
+      'suggest -fold -format=l7egg -since=2026-01-31T08:30:00Z -subject=cgroup:unit:a',
+      {
+        command: 'suggest',
+        instance: 'default',
+        format: 'l7egg',
+        fold: true,
+        sinceMs: Date.UTC(2026, 0, 31, 8, 30),
+        subject: 'unit:a.service',
+      },
+    ],
     ['-help', { command: 'help' }],
     ['-h', { command: 'help' }],
     ['help', { command: 'help' }],
@@ -270,26 +290,6 @@ describe('parseOptions refuses', () => {
       );
     });
   }
-});
-
-describe('helpText', () => {
-  test('has every command and every flag', () => {
-    const text = helpText();
-    for (const { usage, meaning } of Object.values(COMMANDS))
-      assert.ok(text.includes(usage) && text.includes(meaning));
-    for (const { name, meaning } of FLAGS) assert.ok(text.includes(`  -${name}`) && text.includes(meaning));
-    assert.ok(text.endsWith('\n'));
-  });
-
-  test('of a command has its flags only', () => {
-    const text = helpText('status');
-    assert.match(text, /^ {2}-json /mu);
-    assert.doesNotMatch(text, /-cidr|doctor/u);
-  });
-
-  test('stays within 110 columns', () => {
-    for (const line of helpText().split('\n')) assert.ok(line.length <= 110, line);
-  });
 });
 
 describe('FLAGS', () => {

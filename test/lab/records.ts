@@ -2,7 +2,7 @@
 export interface DnsRecord {
   /** Owner, without a final dot; a leading `*.` makes a wildcard; letters keep their case. */
   readonly name: string;
-  readonly type: 'A' | 'AAAA' | 'CNAME' | 'TXT' | 'HTTPS' | 'MX' | 'SRV';
+  readonly type: 'A' | 'AAAA' | 'CNAME' | 'TXT' | 'HTTPS' | 'MX' | 'SRV' | 'PTR';
   readonly value: string;
   /** Seconds; 60 when not given. */
   readonly ttl?: number;
@@ -51,6 +51,7 @@ function encodeValue(type: DnsRecord['type'], value: string): string {
       return `"${value}"`;
     case 'CNAME':
     case 'MX':
+    case 'PTR':
     case 'SRV':
       return `${value}.`;
     case 'A':

@@ -10,6 +10,8 @@ export interface WebOptions {
   readonly ports?: readonly number[];
   /** nginx variables are filled in. */
   readonly greeting?: string;
+  /** URLs that paths are redirected to. */
+  readonly redirects?: Readonly<Record<string, string>>;
 }
 
 const LIMIT_MS = 10_000;
@@ -17,7 +19,12 @@ const GREETING = 'hello from $server_addr';
 
 /** nginx, plain HTTP on each port of each address; resolves when it listens. Several share a namespace by address. */
 export async function startWeb(namespace: Namespace, options: WebOptions = {}): Promise<Process> {
-  const { addresses = ['0.0.0.0', '::'], ports = [80, 443, 8443], greeting = GREETING } = options;
+  const {
+    addresses = ['0.0.0.0', '::'],
+    ports = [80, 443, 8443],
+    greeting = GREETING,
+    redirects = {},
+  } = options;
   const hosts = addresses.map((address) => (address.includes(':') ? `[${address}]` : address));
   const directory = mkdtempSync(join(namespace.directory, 'nginx-'));
   const config = join(directory, 'conf');
@@ -35,6 +42,9 @@ export async function startWeb(namespace: Namespace, options: WebOptions = {}): 
       ${temporary.map((name) => `${name}_temp_path ${directory}/${name};`).join('\n')}
       server {
         ${ports.flatMap((port) => hosts.map((host) => `listen ${host}:${port} backlog=4096;`)).join('\n')}
+        ${Object.entries(redirects)
+          .map(([path, url]) => `location = ${path} { return 301 ${url}; }`)
+          .join('\n')}
         location / { return 200 "${greeting}\\n"; }
       }
     }`,

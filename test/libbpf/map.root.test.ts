@@ -205,3 +205,47 @@ test('unpin removes a pin, and is content when there is none', () => {
   unpin(path);
   assert.equal(BpfMap.openPinned(path), undefined);
 });
+
+test('BpfMap.byId opens the same map, and throws ENOENT for none', () => {
+  using map = BpfMap.create(HASH);
+  map.set(u32(1), u64(10n));
+  using again = BpfMap.byId(map.info.id);
+  assert.deepEqual(again.get(u32(1)), u64(10n));
+  assert.throws(() => BpfMap.byId(0x7fffffff), { code: 'ENOENT' });
+});
+
+test('BpfMap.count and visit see every entry of a hash of many batches', async () => {
+  using map = BpfMap.create({ ...HASH, maxEntries: 300_000 });
+  const count = 250_000;
+  const keys = Uint32Array.from({ length: count }, (_, index) => index);
+  await map.updateBatch(new Uint8Array(keys.buffer), Buffer.alloc(count * 8, 1), count);
+  assert.equal(map.count(60_000), count);
+  const seen = new Uint8Array(count);
+  const isWhole = map.visit((keyView, keyAt, values, valueAt) => {
+    const key = keyView.getUint32(keyAt, true);
+    seen[key] = values.getUint8(valueAt);
+  }, 60_000);
+  assert.equal(isWhole, true);
+  assert.ok(seen.every((each) => each === 1));
+});
+
+test('BpfMap.count and visit give up in time', async () => {
+  using map = BpfMap.create({ ...HASH, maxEntries: 300_000 });
+  const count = 250_000;
+  const keys = Uint32Array.from({ length: count }, (_, index) => index);
+  await map.updateBatch(new Uint8Array(keys.buffer), Buffer.alloc(count * 8), count);
+  let seen = 0;
+  const look = () => {
+    seen += 1;
+  };
+  assert.equal(map.count(0), undefined);
+  assert.equal(map.visit(look, 0), false);
+  assert.ok(seen > 0 && seen < count, `${seen}`);
+});
+
+test('BpfMap.memoryBytes grows with the map', () => {
+  using small = BpfMap.create({ ...HASH, maxEntries: 16 });
+  using large = BpfMap.create({ ...HASH, maxEntries: 65_536 });
+  const [few = 0, many = 0] = [small.memoryBytes(), large.memoryBytes()];
+  assert.ok(few > 0 && many > 65_536 * 8 && many > few, `${few} ${many}`);
+});

@@ -58,3 +58,20 @@ test('BpfProgram.byId opens a program that is loaded', async () => {
 test('BpfProgram.byId throws ENOENT for an id that is not there', () => {
   assert.throws(() => BpfProgram.byId(0x7fffffff), { code: 'ENOENT' });
 });
+
+test('BpfProgram.info tells how large it is', async () => {
+  using object = await loadObject(fixture);
+  using program = object.program('pass');
+  const { xlatedBytes, jitedBytes } = program.info();
+  assert.ok(xlatedBytes > 0 && xlatedBytes % 8 === 0, `${xlatedBytes}`);
+  assert.ok(jitedBytes > 0, `${jitedBytes}`);
+  assert.ok((program.memoryBytes() ?? 0) >= xlatedBytes);
+});
+
+test('BpfProgram.find answers undefined for an id that no program has', async () => {
+  using object = await loadObject(fixture);
+  const { id } = object.program('pass').info();
+  using found = BpfProgram.find(id);
+  assert.equal(found?.info().name, 'pass');
+  assert.equal(BpfProgram.find(0x7fffffff), undefined);
+});

@@ -15,7 +15,9 @@ import type { Namespace } from '../lab/namespace.ts';
 import { Process } from '../lab/process.ts';
 import { type Lab, RESOLVERS } from '../lab/topology.ts';
 import { until } from '../lab/wait.ts';
+import type { LoggedEvent } from './enforcer.ts';
 import { ALLOWED, ALLOWED_ADDRESS, BLOCKED, createRobustLab, l7egg, newInstance } from './robust-lab.ts';
+import { wordsOf } from './suggest-lab.ts';
 
 const LIMIT_MS = 15_000;
 const [{ v4: RESOLVER }] = RESOLVERS;
@@ -114,6 +116,24 @@ async function run(
 }
 
 describe('a container', () => {
+  test('that was audited is controlled by the list of what it did, which names it', async (context) => {
+    const audited = await start(context, 'same netns', '-container=listed', '-audit');
+    const script = [LOOK_UP, tryTo(ALLOWED_ADDRESS), 'sleep 600'].join(';');
+    const before = await run('listed', script, 2, { judgedBy: audited.process });
+    assert.deepEqual(await before.result(), ['known', 'open']);
+    const done = await l7egg(host, 'suggest', `-instance=${audited.instance}`);
+    assert.equal(done.code, 0, done.stderr);
+    daemon.end(namespace, 'listed');
+    await audited.process.stop();
+    const words = wordsOf(done.stdout);
+    const expected = ['-container=listed', `-resolver=${RESOLVER}`, `-name=${ALLOWED}`, '-port=80/tcp'];
+    assert.deepEqual(words, expected);
+    const enforced = await start(context, 'same netns', ...words);
+    const after = await run('listed', `${PROBE}; sleep 600`, 5, { judgedBy: enforced.process });
+    assert.deepEqual(await after.result(), CONTROLLED);
+    daemon.end(namespace, 'listed');
+    await enforced.process.stop();
+  });
   for (const where of ['same netns', 'other netns'] as const) {
     test(`named by -container, enforcer in the ${where}: controlled, each time it runs; others are not`, async (context) => {
       const { process } = await start(context, where, '-container=mine', `-name=${ALLOWED}`);
@@ -129,6 +149,22 @@ describe('a container', () => {
       daemon.end(namespace, 'mine');
     });
   }
+
+  test('is named in events, with the path of its program as it is within', async (context) => {
+    const { process } = await start(
+      context,
+      'same netns',
+      '-label=role=named',
+      '-cidr=192.0.2.0/24',
+      '-log=json',
+    );
+    await run('named', `${tryTo(BLOCKED)}; sleep 600`, 1, { labels: { role: 'named' }, judgedBy: process });
+    const { text } = await process.waitForLine(new RegExp(`"dst":"${BLOCKED}"`, 'u'), LIMIT_MS);
+    const { container, exe, comm, cgroup }: LoggedEvent = JSON.parse(text);
+    assert.deepEqual([container, exe, comm], ['named', '/bin/busybox', 'nc']);
+    assert.match(cgroup ?? '', /\/named(\/|$)/u);
+    daemon.end(namespace, 'named');
+  });
 
   test('is judged from its first packet on where that is said', async (context) => {
     const { process } = await start(context, 'same netns', '-label=role=first', '-cidr=192.0.2.0/24');

@@ -8,11 +8,14 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { cgroup2PathOf } from '../../src/libbpf/cgroup2.ts';
 import { Cgroup, createCgroup } from '../lab/cgroup.ts';
+import { findCli } from '../lab/checkout.ts';
 import { RESOLVERS } from '../lab/topology.ts';
-import { type LoggedEvent, type RunningEnforcer, startEnforcer } from './enforcer.ts';
+import { type LoggedEvent, RunningEnforcer, startEnforcer } from './enforcer.ts';
+import { l7egg, newInstance } from './robust-lab.ts';
 import { createSubjectLab, type SubjectLab } from './subject-lab.ts';
 
 const SOON_MS = 2_000;
+const START_MS = 15_000;
 const FLAGS = ['-iface=eth0', '-eface=eth0', '-cidr=198.51.100.0/24', `-resolver=${RESOLVERS[0].v4}`];
 const ID = '0123456789abcdef'.repeat(4);
 const HOSTILE = 'ev\x1b[31m"\\\n\u202eil';
@@ -187,6 +190,29 @@ test('the container: the beginning of the id in the path of its cgroup', async (
   await lab.came(scope, 'tcp4', address, '80');
   const told = await refusal(address);
   assert.deepEqual([told.cgroup, told.container], [scope.path, ID.slice(0, 12)]);
+});
+
+test('on a kernel that tells no types: the process, without paths; connections have ends', async (context) => {
+  const { dns } = lab.lab;
+  const instance = newInstance();
+  context.after(() => l7egg(dns, 'clean', `-instance=${instance}`));
+  const script = 'mount -t tmpfs tmpfs /sys/kernel/btf && exec "$0" "$@"';
+  const words = [findCli(), ...FLAGS, '-log=json', `-instance=${instance}`];
+  const blind = new RunningEnforcer(
+    dns.spawn('unshare', ['--mount', 'sh', '-c', script, ...words]),
+    instance,
+    'json',
+  );
+  await blind.process.waitForLine(/^enforcing/, START_MS);
+  const address = target();
+  await lab.came(dns, 'tcp4', address, '80');
+  await lab.came(dns, 'tcp4', '198.51.100.9', '80');
+  const told = await blind.waitForEvent(({ dst }) => dst === address, SOON_MS);
+  assert.deepEqual([told.comm, told.uid, told.exe, told.cgroup], ['probe', 0, undefined, undefined]);
+  const end = await blind.waitForEvent(({ reason }) => reason === 'ended', SOON_MS);
+  assert.deepEqual([end.dst, end.bytes], ['198.51.100.9', 0]);
+  assert.ok((end.bytes_in ?? 2) <= 1, "the other end's FIN may pass for a byte there");
+  await blind.stop();
 });
 
 describe('names with control characters', () => {

@@ -19,13 +19,17 @@ export interface Unread {
 }
 
 /** Starts one that ends with the test. */
-export async function startUnread(context: TestContext, host: Namespace): Promise<Unread> {
+export async function startUnread(
+  context: TestContext,
+  host: Namespace,
+  flags: readonly string[] = FLAGS,
+): Promise<Unread> {
   const instance = newInstance();
   const fifo = join(host.directory, instance);
   host.must('mkfifo', [fifo]);
   // For writing too: else the end of the last writer would be the end of the file.
   const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
-  const words = [findCli(), ...FLAGS, '-log=json', `-instance=${instance}`];
+  const words = [findCli(), ...flags, '-log=json', `-instance=${instance}`];
   const process = host.spawn('sh', ['-c', 'fifo=$1; shift; exec "$@" >"$fifo"', 'sh', fifo, ...words]);
   context.after(async () => {
     await l7egg(host, 'clean', `-instance=${instance}`);

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Pins } from '../../src/datapath/pins.ts';
+import { SUBJECT_PROGRAMS } from '../../src/datapath/subject-hooks.ts';
 import { BpfLink } from '../../src/libbpf/link.ts';
 import { findCli } from '../lab/checkout.ts';
 import { connectAtFirstPacket } from '../lab/clients.ts';
@@ -84,7 +85,7 @@ describe('an enforcer of subjects', () => {
       const instance = newInstance();
       const enforcer = await lab.judge(context, [lab.a, lab.b], ALLOW, { instance });
       const programs = pinnedPrograms(instance);
-      assert.equal(programs.length, 14);
+      assert.equal(programs.length, 2 * SUBJECT_PROGRAMS.length);
       assert.ok(programs.every(isLoaded));
       assert.equal(await isOpen(), false);
       if (how.startsWith('kill')) await killNow(enforcer);
@@ -241,7 +242,11 @@ describe('an enforcer of subjects', () => {
       await passes(unit, 'one.ok.example');
       assert.equal(await isOpen(lab.b), false, 'the other one is judged all the time');
       assert.equal((await status(instance)).code, 0);
-      assert.equal(pinnedPrograms(instance).length, 14, 'the hooks of the one before are gone');
+      assert.equal(
+        pinnedPrograms(instance).length,
+        2 * SUBJECT_PROGRAMS.length,
+        'the hooks of the one before are gone',
+      );
     }
     await killNow(enforcer);
     const next = await lab.judge(context, [unit, lab.b], ALLOW, { instance });

@@ -69,7 +69,10 @@ describe('several subjects', () => {
     assert.equal(await lab.came(lab.a, 'tcp4', OK, '80'), 'EPERM', 'what the host may, the subject may not');
     assert.equal(await lab.came(lab.host, 'tcp4', OK, '80'), 'ok');
     const told = await lab.refusals(enforcer, lab.a);
-    assert.deepEqual([...new Set(told.map(({ policy }) => policy))].sort(), [`cgroup:${lab.a.path}`, 'host']);
+    assert.deepEqual([...new Set(told.map(({ subject }) => subject))].sort(), [
+      `cgroup:${lab.a.path}`,
+      'host',
+    ]);
     await enforcer.stop();
     assert.equal(await lab.came(lab.host, 'udp4', NO, '53'), 'ok', 'after');
     assert.equal(await lab.came(lab.a, 'tcp4', NO, '80'), 'ok', 'after');

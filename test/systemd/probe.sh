@@ -36,6 +36,19 @@ echo "stop: $?"
 blocked "stopped"
 echo "left: $(ls /sys/fs/bpf/l7egg/default /run/l7egg 2>/dev/null | grep -c default)"
 
+# What was audited, as suggest prints it.
+echo "L7EGG_FLAGS=-iface=v0 -eface=v0 '-eface=*' -audit" >/etc/l7egg/flags
+systemctl start l7egg
+curl -s -m 2 http://198.51.100.8/
+{ printf L7EGG_FLAGS=; l7egg-cli suggest; } >/etc/l7egg/suggested && mv /etc/l7egg/suggested /etc/l7egg/flags
+sed 's/^/suggested flags: /' /etc/l7egg/flags
+systemctl restart l7egg
+attached "suggested"
+blocked "suggested, not seen"
+curl -s -m 2 http://198.51.100.8/
+echo "suggested, seen: curl $?"
+systemctl stop l7egg
+
 # Now a policy file for a unit that is not there yet.
 cat >/etc/l7egg/worker.yaml <<EOF
 apiVersion: l7egg/v1
@@ -63,6 +76,21 @@ echo 'rules: [' >>/etc/l7egg/worker.yaml
 systemctl reload l7egg
 sleep 1
 worker "unit, bad file" 203.0.113.9
+# More than the journal takes, of what passes; then one that is refused.
+systemd-run --quiet --wait --collect --unit=worker python3 -c '
+import socket, time
+time.sleep(1)
+for port in range(20000):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"x", ("203.0.113.9", 1 + port))
+try:
+    socket.create_connection(("198.51.100.9", 80), 2)
+except OSError as refused:
+    print(refused)'
+for _ in $(seq 100); do
+	journalctl -u l7egg -o cat | grep -q 'events left out' && break
+	sleep 0.1
+done
 systemctl stop l7egg
 worker "unit, stopped" 198.51.100.7
 
@@ -87,4 +115,7 @@ while [ ! -e /worker.log ]; do sleep 0.1; done
 cat /worker.log
 systemctl stop l7egg
 journalctl -u l7egg --no-pager -o cat | sed 's/^/journal: /'
+journalctl -u l7egg --no-pager -o json | node -e '
+const entries = require("fs").readFileSync(0, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+for (const { PRIORITY, MESSAGE } of entries) console.log(`priority: ${PRIORITY} ${MESSAGE}`);'
 systemctl exit 0 --force

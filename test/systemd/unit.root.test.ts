@@ -27,6 +27,10 @@ const SEEN = [
   'stop: 0',
   'stopped: curl 28',
   'left: 0',
+  "suggested flags: L7EGG_FLAGS=-iface=v0 -eface=v0 '-eface=*' -cidr=198.51.100.8 -port=80/tcp",
+  'suggested: active, enforcing',
+  'suggested, not seen: curl 7',
+  'suggested, seen: curl 28',
   'with a file: 0',
   'unit, not listed: curl 7',
   'unit, listed: curl 28',
@@ -49,6 +53,22 @@ const SAID = [
   'NOT reloaded, what was in force stays',
 ];
 
+/** What stands in the journal, and as what: 3 error, 4 warning, 5 notice, 6 info. */
+const LEVELS: readonly (readonly [priority: string, line: RegExp])[] = [
+  ['6', /^allow 198\.51\.100\.7\/32$/u],
+  ['5', /^enforcing on v0|^enforcing on nothing yet/u],
+  ['5', / deny {7}curl\[\d+\] - 203\.0\.113\.9:80\/tcp no-rule/u],
+  ['6', / allow {6}curl\[\d+\] - 198\.51\.100\.7:80\/tcp by /u],
+  ['5', /^reloaded$/u],
+  ['4', /^NOT reloaded, what was in force stays$/u],
+  ['4', /^ {2}\/etc\/l7egg\/worker\.yaml:\d+:\d+: /u],
+  ['5', /^cgroup ".*worker\.service" is gone/u],
+  ['4', /^\d{4,} events left out: \d+ info$/u],
+  // journald itself would have dropped it, behind all that passed.
+  ['5', / deny {7}python3\[\d+\] - 198\.51\.100\.9:80\/tcp no-rule/u],
+  ['5', /^stopped: nothing is enforced any more$/u],
+];
+
 describe('the service', () => {
   let work: string;
   let seen: readonly string[];
@@ -57,9 +77,11 @@ describe('the service', () => {
     work = mkdtempSync(join(tmpdir(), 'l7egg-unit-'));
     const checkout = findCheckout();
     const script = join(checkout, 'test/systemd/unit.sh');
-    seen = execFileSync('bash', [script, checkout, work], { encoding: 'utf8', timeout: LIMIT_MS }).split(
-      '\n',
-    );
+    seen = execFileSync('bash', [script, checkout, work], {
+      encoding: 'utf8',
+      timeout: LIMIT_MS,
+      maxBuffer: 64 << 20,
+    }).split('\n');
   });
 
   after(() => rmSync(work, { recursive: true, force: true }));
@@ -72,6 +94,15 @@ describe('the service', () => {
         seen.some((line) => line.startsWith('journal: ') && line.includes(text)),
         seen.join('\n'),
       ));
+  }
+
+  for (const [priority, line] of LEVELS) {
+    test(`the journal has as ${priority}: ${line.source}`, () => {
+      const entries = seen.filter((each) => each.startsWith('priority: ')).map((each) => each.slice(10));
+      const found = entries.filter((each) => line.test(each.slice(2)));
+      assert.ok(found.length > 0, entries.slice(0, 200).join('\n'));
+      for (const each of found) assert.equal(each[0], priority, each);
+    });
   }
 
   test('exposure by systemd-analyze is at most 3.0', () => {

@@ -57,6 +57,8 @@ struct settings {
 void report_to(int fd);
 int report_fd(void);
 void remark(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Writes a line to stderr, which is the command's. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Appends errno in words when it is not 0. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

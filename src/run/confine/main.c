@@ -26,7 +26,7 @@ static _Noreturn void become_command(char **command)
 
 	execvp(command[0], command);
 	error = errno;
-	fprintf(stderr, "l7egg-cli: run: Cannot start \"%s\": %s\n", command[0], strerror(error));
+	say("Cannot start \"%s\": %s", command[0], strerror(error));
 	dprintf(report_fd(), "failed\n");
 	_exit(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }

@@ -1,0 +1,218 @@
+import type { DnsEvent, Event, FlowEvent, Packet } from '../flow/event.ts';
+import { Protocol, protocolNumber } from '../flow/protocol.ts';
+import type { Reason } from '../flow/reason.ts';
+import { PORTED } from './protocols.ts';
+import type { Fate, Seen, SeenFlow, SeenUnread, Way } from './seen.ts';
+import { type Looked, plainName, SeenLookups } from './seen-lookups.ts';
+import { addTo, newTally, type Tally, tallyOf } from './tally.ts';
+
+/** Flows that are told apart; those past it are counted together. */
+const MAX_FLOWS = 16_384;
+/** Addresses of one flow that are kept. */
+const MAX_ADDRESSES = 16;
+/** Processes whose lookups are left out at a time. */
+const MAX_IGNORED = 64;
+/** Where the other end's port is as high, and the own one is not, somebody over there called. */
+const PEERS_EPHEMERAL_FROM = 32_768;
+
+/** Of the packet nothing can be said that a rule could name. */
+const UNREAD: readonly Reason[] = ['ethertype', 'unreadable', 'mapped'];
+/** The lookup itself was judged, not its answer. */
+const REFUSING: readonly Reason[] = ['dns-strict', 'dns-type', 'dns-denied'];
+/** Replies to pings, and errors about what others sent. */
+const ICMP_REPLIES = [0, 3, 4, 5, 11, 12];
+const ICMPV6_REPLIES = [1, 2, 3, 4, 129];
+
+interface Target {
+  readonly subject: string;
+  readonly fate: Fate;
+  readonly way: Way;
+  readonly l4Proto: number;
+  readonly port: number | undefined;
+  readonly name: string | undefined;
+  /** Of a call to which no name is known: each address is a target of its own. */
+  readonly address: string | undefined;
+}
+
+interface FlowEntry extends Tally {
+  readonly target: Target;
+  readonly addresses: string[];
+  hasMore: boolean;
+  readonly reasons: Reason[];
+}
+
+/**
+ * Collects where every subject sent something, and what it looked up, from the start of the enforcer on: by protocol
+ * and port, and by name where one is known, so that a name whose addresses change is one target. Nothing is forgotten;
+ * what finds no room is counted.
+ */
+export class SeenTargets {
+  readonly #ephemeralFrom: number;
+  readonly #flows = new Map<string, FlowEntry>();
+  readonly #lookups = new SeenLookups();
+  readonly #unread = new Map<string, { readonly subject: string; readonly reason: Reason; count: number }>();
+  readonly #ignored = new Set<number>();
+  #others = 0;
+  #lost = 0;
+
+  /** @param ephemeralFrom the lowest local port that this host gives to sockets which ask for none */
+  constructor(ephemeralFrom: number) {
+    this.#ephemeralFrom = ephemeralFrom;
+  }
+
+  /** Takes an event of the feed. */
+  take(event: Event): void {
+    this.#lost += event.lost;
+    if (event.kind === 'flow') this.#takeFlow(event);
+    else if (event.kind === 'dns') this.#takeLookup(event);
+  }
+
+  /** Takes a lookup that passed. A name explains a subject's flows where it was looked up. */
+  look(subject: string, name: string, timeMs: number): void {
+    this.#enterLookup({ subject, name: plainName(name), fate: 'passed', timeMs, count: 1 });
+  }
+
+  /** Leaves the refused or audited lookups of a process out: one that asks on behalf of who reads the list. */
+  ignore(pid: number): void {
+    this.#ignored.add(pid);
+    for (const old of this.#ignored) {
+      if (this.#ignored.size <= MAX_IGNORED) return;
+      this.#ignored.delete(old);
+    }
+  }
+
+  /**
+   * All that was seen. `namesOf`: the names that lead to an address; one that the subject looked up, and that no event
+   * told of as the first packets of its flow were folded into another's, is added as a flow of its own.
+   */
+  list(namesOf: (address: string) => readonly string[]): Omit<Seen, 'names'> {
+    const flows = new Map<string, SeenFlow>();
+    for (const [key, entry] of this.#flows) flows.set(key, flowOf(entry));
+    for (const flow of [...flows.values()]) {
+      if (flow.fate !== 'passed' || flow.name === undefined) continue;
+      for (const address of flow.addresses)
+        for (const name of namesOf(address).map(plainName)) {
+          const key = keyOf({ ...flow, port: flow.port, name, address: undefined });
+          if (flows.has(key) || !this.#lookups.has(flow.subject, name)) continue;
+          flows.set(key, { ...flow, name, addresses: [address], hasMore: false });
+        }
+    }
+    const lookups = this.#lookups.list();
+    const unread = [...this.#unread.values()].map((each): SeenUnread => ({ kind: 'unread', ...each }));
+    return { flows: [...flows.values()], lookups, unread, others: this.#others, lost: this.#lost };
+  }
+
+  #takeFlow(event: FlowEvent): void {
+    const { subject, packet, reason, verdict } = event;
+    // Later fragments go the way of their first, and the end of a flow is no other one.
+    if (reason === 'ended' || reason === 'fragment') return;
+    const l4Proto = packet.family === 'unread' ? 0 : (protocolNumber(packet.proto) ?? 0);
+    if (packet.family === 'unread' || l4Proto === 0 || UNREAD.includes(reason)) {
+      this.#countUnread(subject, reason, event.count);
+      return;
+    }
+    const fate: Fate = reason === 'deny-cidr' ? 'barred' : verdict === 'deny' ? 'refused' : 'passed';
+    const way = this.#wayOf(packet, l4Proto);
+    const port = portOf(packet, l4Proto, way);
+    const target = { subject, fate, way, l4Proto, port, name: undefined, address: undefined };
+    const names = way === 'call' ? this.#namesOf(event) : [];
+    for (const name of names) this.#enterFlow({ ...target, name }, packet.dst, event);
+    if (way === 'reply') this.#enterFlow(target, packet.dst, event);
+    else if (names.length === 0) this.#enterFlow({ ...target, address: packet.dst }, packet.dst, event);
+  }
+
+  #takeLookup({ subject, verdict, reason, rule, qname, timeMs, count, process }: DnsEvent): void {
+    if (reason === 'dns-unreadable') this.#countUnread(subject, reason, count);
+    if (qname === undefined || reason === 'dns-unreadable') return;
+    if (verdict !== 'allow' && process && this.#ignored.has(process.pid)) return;
+    // An answer that teaches nothing was not refused to whoever asked.
+    const isRefused = verdict === 'deny' && REFUSING.includes(reason);
+    const fate = reason === 'dns-denied' ? 'barred' : isRefused ? 'refused' : 'passed';
+    this.#enterLookup({
+      subject,
+      name: plainName(qname),
+      fate,
+      timeMs,
+      count,
+      ...(rule !== undefined && { rule }),
+    });
+  }
+
+  /* Names that taught the address to another subject explain nothing: this one would not learn it by them. */
+  #namesOf({ subject, names, leases }: FlowEvent): string[] {
+    if (names.length === 0) return [];
+    const live = leases.map(({ name }) => plainName(name));
+    return names.map(plainName).filter((name) => live.includes(name) || this.#lookups.has(subject, name));
+  }
+
+  #wayOf(packet: Exclude<Packet, { family: 'unread' }>, l4Proto: number): Way {
+    const { sport, dport, icmpType } = packet;
+    if (icmpType !== undefined) {
+      const replies = l4Proto === Protocol.icmp ? ICMP_REPLIES : ICMPV6_REPLIES;
+      return replies.includes(icmpType) ? 'reply' : 'call';
+    }
+    if (!PORTED.includes(l4Proto) || sport === undefined || dport === undefined) return 'call';
+    const isServed = sport > 0 && sport < Math.min(this.#ephemeralFrom, PEERS_EPHEMERAL_FROM);
+    return isServed && dport >= PEERS_EPHEMERAL_FROM ? 'reply' : 'call';
+  }
+
+  #enterFlow(target: Target, address: string, { timeMs, count, rule, reason }: FlowEvent): void {
+    const key = keyOf(target);
+    let entry = this.#flows.get(key);
+    if (!entry) {
+      if (this.#flows.size >= MAX_FLOWS) {
+        this.#others += count;
+        return;
+      }
+      entry = { target, addresses: [], hasMore: false, reasons: [], ...newTally(timeMs) };
+      this.#flows.set(key, entry);
+    }
+    addTo(entry, timeMs, count, rule);
+    if (!entry.reasons.includes(reason)) entry.reasons.push(reason);
+    if (entry.addresses.includes(address)) return;
+    if (entry.addresses.length < MAX_ADDRESSES) entry.addresses.push(address);
+    else entry.hasMore = true;
+  }
+
+  #enterLookup(looked: Looked): void {
+    if (!this.#lookups.enter(looked)) this.#others += looked.count;
+  }
+
+  #countUnread(subject: string, reason: Reason, count: number): void {
+    const key = `${subject}\n${reason}`;
+    const entry = this.#unread.get(key) ?? { subject, reason, count: 0 };
+    entry.count += count;
+    this.#unread.set(key, entry);
+  }
+}
+
+function portOf(
+  { sport, dport, icmpType }: Exclude<Packet, { family: 'unread' }>,
+  l4Proto: number,
+  way: Way,
+) {
+  if (icmpType !== undefined) return icmpType;
+  if (!PORTED.includes(l4Proto)) return undefined;
+  return way === 'reply' ? sport : dport;
+}
+
+function keyOf({ subject, fate, way, l4Proto, port, name, address }: Target): string {
+  return `${subject}\n${fate}\n${way}\n${l4Proto}\n${port}\n${name}\n${address}`;
+}
+
+function flowOf({ target, addresses, hasMore, reasons, ...tally }: FlowEntry): SeenFlow {
+  const { subject, fate, way, l4Proto, port, name } = target;
+  return {
+    kind: 'flow',
+    subject,
+    fate,
+    way,
+    l4Proto,
+    ...(port !== undefined && { port }),
+    ...(name !== undefined && { name }),
+    addresses: [...addresses],
+    hasMore,
+    reasons: [...reasons],
+    ...tallyOf(tally),
+  };
+}
