@@ -14,7 +14,7 @@ export const COMMANDS = {
   status: { usage: 'status [-json]', meaning: 'what is in force; exit 0 enforcing, 3 not' },
   observe: {
     usage: 'observe [-f] [-n=N] [-o=FORMAT] [filters]',
-    meaning: 'what passes and what is refused, of the past or live',
+    meaning: 'what passes or not; exit 1 it was killed, 3 none runs',
   },
   watch: {
     usage: 'watch [filters]',

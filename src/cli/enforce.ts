@@ -10,7 +10,6 @@ import { startEnforcer } from '../enforcer/start.ts';
 import { UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import type { TextSink } from '../flow/event-queue.ts';
-import { makePace } from '../flow/pace.ts';
 import { renderJson } from '../flow/render-json.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import { notifySystemd } from '../libbpf/sd-notify.ts';
@@ -34,8 +33,6 @@ const LAST_WORDS_MS = 1_000;
 
 /** Bytes of events that wait for a slow reader of stdout. */
 const MAX_UNREAD_BYTES = 1 << 20;
-/** From one write of events to the next. */
-const PACE_MS = 20;
 
 /** A reader that does not keep up loses events, and is told how many; it does not cost us memory. */
 const STDOUT: TextSink = {
@@ -97,7 +94,6 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     render,
     remark,
     isForPeople: log === 'text',
-    soon: makePace(PACE_MS),
   });
   try {
     enforcer.feed.subscribe(events);

@@ -1,4 +1,4 @@
-import { askControl, CUT_SHORT } from '../control/client.ts';
+import { askControlInPieces, CUT_SHORT } from '../control/client.ts';
 import { controlPath } from '../enforcer/control-path.ts';
 import type { ObserveRequest } from '../enforcer/observing.ts';
 import { SystemError } from '../errors.ts';
@@ -34,11 +34,11 @@ export async function runObserve(options: ObserveOptions): Promise<number> {
   const over = new AbortController();
   process.once('SIGINT', () => over.abort());
   process.once('SIGTERM', () => over.abort());
-  const lines = await askControl(controlPath(instance), request, over.signal);
+  const pieces = await askControlInPieces(controlPath(instance), request, over.signal);
   if (over.signal.aborted) return 0;
   const { remark } = new RemarkWriter({ title: `instance "${instance}": ` });
   const say = (text: string) => remark(text, 'notice');
-  if (!lines) {
+  if (!pieces) {
     say(`no process tells of events${mentionOthers(instance)}`);
     return NOT_ENFORCING;
   }
@@ -46,8 +46,8 @@ export async function runObserve(options: ObserveOptions): Promise<number> {
   const { head, print } = await formOf(options.format);
   printer.print(head);
   try {
-    for await (const line of lines) {
-      printer.print(print(line));
+    for await (const lines of pieces) {
+      printer.print(lines.map(print).join(''));
       // Whoever reads us slowly is a slow reader of the enforcer, which counts what that loses.
       if (printer.isBehind) await printer.caughtUp();
     }
