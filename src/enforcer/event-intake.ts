@@ -52,12 +52,6 @@ export class EventIntake implements Disposable {
   constructor(context: IntakeContext) {
     this.#context = context;
     this.#teller = new EventTeller(context.words);
-    this.feed.subscribe({
-      take: (event) => {
-        this.seen.take(event);
-        return true;
-      },
-    });
   }
 
   /** Begins to read, behind what was told until now. Throws SystemError. */
@@ -115,7 +109,9 @@ export class EventIntake implements Disposable {
   #take(raw: RawEvent): void {
     if (raw.kind === 'dns' && !this.#takeDns(raw)) return;
     this.#refusedFlows.take(raw);
-    this.feed.publish(this.#teller.tell(raw));
+    const event = this.#teller.tell(raw);
+    this.seen.take(event);
+    this.feed.publish(event);
   }
 
   /* Answers whether it is told: observed names explain later events, our own questions would echo what is told already. */
