@@ -82,11 +82,9 @@ export function connectUdp(remote: UdpEnd, onEvent: (event: UdpEvent) => void): 
   const fd = new Fd(checkedCall(libc.socket(family, SOCK_DGRAM_CLOEXEC_NONBLOCK, 0), operation));
   try {
     checkedCall(libc.connect(fd.number, address, address.length), operation);
-    const own = Buffer.alloc(SOCKADDR_IN6_BYTES);
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(own.length);
-    checkedCall(libc.getsockname(fd.number, own, length), operation);
-    return new UdpSocket(fd, decodeEnd(own), onEvent);
+    OWN_LENGTH[0] = OWN_END.length;
+    checkedCall(libc.getsockname(fd.number, OWN_END, new Uint8Array(OWN_LENGTH.buffer)), operation);
+    return new UdpSocket(fd, decodeEnd(OWN_END), onEvent);
   } catch (thrown) {
     fd.close();
     throw thrown;
@@ -98,6 +96,10 @@ function checkedCall(answer: number, operation: string): number {
   if (answer < 0) throw new SystemError(operation, errnoName(lastErrno()));
   return answer;
 }
+
+/* Where getsockname(2) writes, one call after the other. */
+const OWN_END = Buffer.alloc(SOCKADDR_IN6_BYTES);
+const OWN_LENGTH = new Uint32Array(1);
 
 const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
