@@ -1,10 +1,11 @@
-import { askControl } from '../control/client.ts';
+import { askControl, CUT_SHORT } from '../control/client.ts';
 import { controlPath } from '../enforcer/control-path.ts';
 import type { ObserveRequest } from '../enforcer/observing.ts';
-import { UsageError } from '../errors.ts';
+import { SystemError, UsageError } from '../errors.ts';
 import type { FilterTexts } from '../flow/filter.ts';
 import { parseJson } from '../flow/parse-json.ts';
 import { mentionOthers } from './others.ts';
+import { RemarkWriter } from './remarks.ts';
 import { terminalColours } from './terminal-colours.ts';
 import { WatchSession } from './watch-session.ts';
 
@@ -28,18 +29,26 @@ export async function runWatch({
   const over = new AbortController();
   const request: ObserveRequest = { command: 'observe', follow: true, last: PAST, filter };
   const lines = await askControl(controlPath(instance), request, over.signal);
+  const { remark } = new RemarkWriter({ title: `instance "${instance}": ` });
   if (!lines) {
-    process.stderr.write(`instance "${instance}": no process tells of events${mentionOthers(instance)}\n`);
+    remark(`no process tells of events${mentionOthers(instance)}`, 'notice');
     return NOT_ENFORCING;
   }
-  const colour = await terminalColours();
-  const code = await show();
-  if (code === undefined) process.stderr.write(`instance "${instance}": the enforcer has ended\n`);
-  return code ?? NOT_ENFORCING;
+  const end = await show(new WatchSession(instance, await terminalColours(), () => over.abort()), lines);
+  if (typeof end === 'number') return end;
+  remark(end, 'notice');
+  return NOT_ENFORCING;
+}
 
-  async function show(): Promise<number | undefined> {
-    using session = new WatchSession(instance, colour, () => over.abort());
-    for await (const line of lines ?? []) session.take(parseJson(line));
-    return session.code;
+/* Until somebody ends it, or there is nothing more to show; answers the exit code, or why. */
+async function show(session: WatchSession, lines: AsyncIterable<string>): Promise<number | string> {
+  try {
+    for await (const line of lines) session.take(parseJson(line));
+    return session.code ?? 'the enforcer has ended';
+  } catch (thrown) {
+    if (!(thrown instanceof SystemError && thrown.code === CUT_SHORT)) throw thrown;
+    return 'the enforcer was killed; what it had put in force stays so';
+  } finally {
+    session[Symbol.dispose](); // before anything is said: the terminal is the owner's again
   }
 }

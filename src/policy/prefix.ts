@@ -87,7 +87,7 @@ export function isMapped(addr16: Uint8Array): boolean {
  */
 function readAddress(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (!text.includes(':')) return readIpv4(text);
-  if (!/^[0-9a-f:.]*:[0-9a-f:.]*$/iu.test(text) || /[0-9a-f]{5}/iu.test(text)) return undefined;
+  if (!/^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/u.test(text) || /[0-9a-fA-F]{5}/u.test(text)) return undefined;
   const tailStart = text.lastIndexOf(':') + 1;
   const tail = text.slice(tailStart);
   if (tail.includes('.') && !ipaddr.IPv4.isValidFourPartDecimal(tail)) return undefined;
