@@ -3,26 +3,11 @@ import { countFlows } from '../datapath/flow-counts.ts';
 import { Pins } from '../datapath/pins.ts';
 import { activeEpoch } from '../datapath/policy-slot.ts';
 import { openPinnedMaps, readCounters } from '../datapath/state.ts';
+import type { Vitals } from '../watch/model.ts';
 import { requirePins } from './bpffs.ts';
 import { type InstanceRecord, RunDir } from './run-dir.ts';
 import { readHooks } from './status-hooks.ts';
 import { readProcess } from './status-process.ts';
-
-/** What of a status may be asked for every few seconds. */
-export interface Vitals {
-  readonly enforcing: boolean;
-  /** Some subject's policy drops nothing. */
-  readonly audit: boolean;
-  readonly subjects: readonly string[];
-  readonly uptimeSeconds: number | undefined;
-  readonly outbound: number;
-  readonly inbound: number;
-  /** Learned addresses, with those whose leases ended just now. */
-  readonly leases: number;
-  readonly refused: number;
-  /** Events and entries for which there was no room in the kernel. */
-  readonly losses: number;
-}
 
 const COUNT_LIMIT_MS = 200;
 

@@ -8,15 +8,17 @@ import { safeText } from './width.ts';
 /** What is known of the enforcer beside its events. */
 export interface Vitals {
   readonly enforcing: boolean;
+  /** Some subject's policy drops nothing. */
   readonly audit: boolean;
   readonly subjects: readonly string[];
   readonly uptimeSeconds: number | undefined;
   readonly outbound: number;
   readonly inbound: number;
+  /** Learned addresses, with those whose leases ended just now. */
   readonly leases: number;
   /** Packets and lookups that were refused, since the first start. */
   readonly refused: number;
-  /** Events and entries for which there was no room. */
+  /** Events and entries for which there was no room in the kernel. */
   readonly losses: number;
 }
 
