@@ -6,6 +6,7 @@ import { SystemError } from '../errors.ts';
 import type { LifecycleAction, PolicyAction } from '../flow/event.ts';
 import type { EventFeed } from '../flow/feed.ts';
 import { readInterfaceName } from '../libbpf/ifindex.ts';
+import { giveBackFree } from '../libbpf/large-memory.ts';
 import { listAddresses, watchAddresses } from '../netlink/addresses.ts';
 import { type LinkEvent, watchLinks } from '../netlink/links.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
@@ -32,6 +33,9 @@ import { findResolvers, formatResolver, namesResolver } from './resolvers.ts';
 import type { Shaper } from './shaper.ts';
 import { takeDown } from './takedown.ts';
 import type { Trust } from './trust.ts';
+
+/** By then V8 has collected the garbage of the start. */
+const TRIM_MS = 10_000;
 
 /** What is in force when the enforcer begins to run. */
 export interface InForce extends CoverageStart {
@@ -135,6 +139,8 @@ export class Enforcer {
     if (!adopts) this.#flushCaches();
     this.#resolveExactNames();
     await this.#policies.settle(adopts);
+    const trimming = setTimeout(giveBackFree, TRIM_MS);
+    this.#scope.defer(() => clearTimeout(trimming));
     for (const text of findPitfalls({ ...this.inForce, ...this.#policies.current }))
       listener.remark(text, 'warning');
   }

@@ -205,6 +205,7 @@ export const libc = {
   ),
   mallopt: from<[number, number], number>(cLibrary, 'int mallopt(int parameter, int value)'),
   pageSize: from<[], number>(cLibrary, 'int getpagesize()'),
+  mallocTrim: from<[number], number>(cLibrary, 'int malloc_trim(size_t pad)'),
   munmap: from<[Pointer, number], number>(cLibrary, 'int munmap(void *at, size_t length)'),
   mount: from<[string, string, string, number, null], number>(
     cLibrary,
