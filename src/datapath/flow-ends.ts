@@ -1,5 +1,5 @@
 import { Protocol } from '../flow/protocol.ts';
-import type { Batch } from '../libbpf/map.ts';
+import type { Batch } from '../libbpf/map-batches.ts';
 import { decodeProc, type RawFlowEvent, type RawProcess } from './event.ts';
 import { LAYOUT, LIMITS } from './layout.ts';
 import type { MapSource } from './state.ts';

@@ -1,4 +1,5 @@
-import { BPF_F_NO_PREALLOC, BpfMap, MapType } from '../libbpf/map.ts';
+import { BPF_F_NO_PREALLOC, BpfMap } from '../libbpf/map.ts';
+import { MapType } from '../libbpf/map-info.ts';
 import { Scope } from '../scope.ts';
 import { LAYOUT } from './layout.ts';
 

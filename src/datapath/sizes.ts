@@ -1,4 +1,5 @@
-import { BpfMap, MapType } from '../libbpf/map.ts';
+import { BpfMap } from '../libbpf/map.ts';
+import { MapType } from '../libbpf/map-info.ts';
 import { BpfProgram } from '../libbpf/program.ts';
 import { POLICY_MAPS } from './policy-maps.ts';
 import { activeSlot, type Maps } from './state.ts';

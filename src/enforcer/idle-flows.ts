@@ -2,7 +2,7 @@ import type { RawFlowEvent } from '../datapath/event.ts';
 import { endOf, idleKeys, isIdle } from '../datapath/flow-ends.ts';
 import type { MapSource } from '../datapath/state.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
-import type { Batch } from '../libbpf/map.ts';
+import type { Batch } from '../libbpf/map-batches.ts';
 
 /** From the end of one sweep to the beginning of the next. */
 const EVERY_MS = 15_000;

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { checked } from './errno.ts';
-import { type BpfMap, MapType } from './map.ts';
+import type { BpfMap } from './map.ts';
+import { MapType } from './map-info.ts';
 import { bpf } from './symbols.ts';
 
 /** Some entries of a map: `count` keys and values that lie end to end, valid until the next block is asked for. */

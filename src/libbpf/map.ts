@@ -2,25 +2,11 @@ import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { checked, checkedPrivileged } from './errno.ts';
 import { Fd } from './fd.ts';
+import { BATCH_OPTS, type Batch, readBatches } from './map-batches.ts';
+import { encodeCount, lookupBytesOf, type MapInfo, possibleCpus, readMapInfo } from './map-info.ts';
 import { memoryOf } from './memory.ts';
 import { openPin, pinFd } from './pin.ts';
 import { type Bytes, bpf } from './symbols.ts';
-
-/** Map types by their number in linux/bpf.h. */
-export const MapType = {
-  hash: 1,
-  array: 2,
-  perCpuHash: 5,
-  perCpuArray: 6,
-  lruHash: 9,
-  lruPerCpuHash: 10,
-  lpmTrie: 11,
-  arrayOfMaps: 12,
-  hashOfMaps: 13,
-  cgroupStorage: 19,
-  socketStorage: 24,
-  ringBuffer: 27,
-};
 
 /** Allocate entries when they are added; tries need it. */
 export const BPF_F_NO_PREALLOC = 1;
@@ -37,34 +23,9 @@ export interface MapShape {
   readonly innerMap?: BpfMap;
 }
 
-/** What the kernel tells of a map; `name` is cut to 15 bytes. */
-export interface MapInfo {
-  readonly mapType: number;
-  readonly id: number;
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-  readonly maxEntries: number;
-  readonly flags: number;
-  readonly name: string;
-}
-
-/** Some entries of a map that lie end to end. */
-export interface Batch {
-  readonly keys: Buffer;
-  readonly values: Buffer;
-  readonly count: number;
-}
-
 const BPF_NOEXIST = 1;
 const UPDATE_CHUNK = 10_000;
-const LOOKUP_CHUNK_BYTES = 1 << 20;
-const PER_CPU = new Set([MapType.perCpuHash, MapType.perCpuArray, MapType.lruPerCpuHash]);
-
 const { ENOENT, EEXIST, ENOSPC } = constants.errno;
-
-// struct bpf_map_batch_opts without flags
-const BATCH_OPTS = Buffer.alloc(24);
-BATCH_OPTS.writeBigUInt64LE(24n);
 
 /** Owns a BPF map. Keys and values are bytes of exactly the map's sizes. */
 export class BpfMap implements Disposable {
@@ -76,10 +37,8 @@ export class BpfMap implements Disposable {
   /** Takes ownership of `fd`. Throws SystemError. */
   constructor(fd: Fd) {
     this.#fd = fd;
-    this.info = readInfo(fd.number);
-    this.#lookupBytes = PER_CPU.has(this.info.mapType)
-      ? roundUp8(this.info.valueBytes) * possibleCpus()
-      : this.info.valueBytes;
+    this.info = readMapInfo(fd.number);
+    this.#lookupBytes = lookupBytesOf(this.info);
   }
 
   /** Makes a map. Throws SystemError, UnsupportedError without privilege. */
@@ -139,7 +98,7 @@ export class BpfMap implements Disposable {
     const all = this.get(key);
     if (all === undefined) return undefined;
     const values: Buffer[] = [];
-    const step = roundUp8(this.info.valueBytes);
+    const step = this.#lookupBytes / possibleCpus();
     for (let at = 0; at < all.length; at += step) values.push(all.subarray(at, at + this.info.valueBytes));
     return values;
   }
@@ -290,34 +249,10 @@ export class BpfMap implements Disposable {
     return total;
   }
 
-  *#batches(mayReuse: boolean, most?: number): Generator<Batch> {
-    const { keyBytes } = this.info;
-    const valueBytes = this.#lookupBytes;
-    let chunk = Math.max(16, most ?? Math.floor(LOOKUP_CHUNK_BYTES / (keyBytes + valueBytes)));
-    chunk = Math.min(chunk, Math.max(16, this.info.maxEntries));
-    // A cursor is a key, or a 32-bit bucket for hashes.
-    const cursorBytes = Math.max(4, keyBytes);
-    let cursor: Buffer | null = null;
-    let keys = Buffer.alloc(0);
-    let values = keys;
-    for (;;) {
-      const next = Buffer.alloc(cursorBytes);
-      if (!mayReuse || keys.length !== chunk * keyBytes) {
-        keys = Buffer.allocUnsafe(chunk * keyBytes);
-        values = Buffer.allocUnsafe(chunk * valueBytes);
-      }
-      const count = encodeCount(chunk);
-      const answer = bpf.mapLookupBatch(this.fd, cursor, next, keys, values, count, BATCH_OPTS);
-      // A bucket holds more than a chunk: the kernel gives all of a bucket or nothing.
-      if (answer === -ENOSPC) {
-        chunk *= 2;
-        continue;
-      }
-      if (answer !== -ENOENT) checked(answer, this.#doing('read entries'));
-      yield { keys, values, count: count.readUInt32LE() };
-      if (answer === -ENOENT) return;
-      cursor = next;
-    }
+  #batches(mayReuse: boolean, most?: number): Generator<Batch> {
+    const { keyBytes, maxEntries, name } = this.info;
+    const source = { fd: this.fd, name, keyBytes, valueBytes: this.#lookupBytes, maxEntries };
+    return readBatches(source, { mayReuse, ...(most !== undefined && { most }) });
   }
 
   /** Idempotent. The map lives on while a pin or a program holds it. */
@@ -347,34 +282,4 @@ export class BpfMap implements Disposable {
       `${this.#doing('Cannot use a value')}: ${value.length} bytes, not ${this.#lookupBytes}`,
     );
   }
-}
-
-let cpus: number | undefined;
-
-/** How many CPUs the kernel may bring up; per-CPU values have one part for each. Throws SystemError. */
-export function possibleCpus(): number {
-  cpus ??= checked(bpf.possibleCpus(), 'count possible CPUs');
-  return cpus;
-}
-
-function readInfo(fd: number): MapInfo {
-  const info = Buffer.alloc(40); // struct bpf_map_info up to `name`
-  checked(bpf.infoByFd(fd, info, encodeCount(info.length)), 'read map info');
-  const [mapType = 0, id = 0, keyBytes = 0, valueBytes = 0, maxEntries = 0, flags = 0] = new Uint32Array(
-    info.buffer,
-    info.byteOffset,
-    6,
-  );
-  const name = info.toString('latin1', 24, 40).replace(/\0.*$/s, '');
-  return { mapType, id, keyBytes, valueBytes, maxEntries, flags, name };
-}
-
-function encodeCount(count: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(count);
-  return bytes;
-}
-
-function roundUp8(bytes: number): number {
-  return (bytes + 7) & ~7;
 }

@@ -1,6 +1,7 @@
 import { checkedErrno, failure } from './errno.ts';
 import { duplicate, type Fd } from './fd.ts';
-import { type BpfMap, MapType } from './map.ts';
+import type { BpfMap } from './map.ts';
+import { MapType } from './map-info.ts';
 import { Readiness } from './readiness.ts';
 import { Ring } from './ring.ts';
 import { lastErrno, libc, type Pointer, viewOf } from './symbols.ts';

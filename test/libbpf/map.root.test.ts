@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BPF_F_NO_PREALLOC, BpfMap, type MapShape, MapType, possibleCpus } from '../../src/libbpf/map.ts';
+import { BPF_F_NO_PREALLOC, BpfMap, type MapShape } from '../../src/libbpf/map.ts';
+import { MapType, possibleCpus } from '../../src/libbpf/map-info.ts';
 import { loadObject } from '../../src/libbpf/object.ts';
 import { unpin } from '../../src/libbpf/pin.ts';
 import { BpfProgram } from '../../src/libbpf/program.ts';
