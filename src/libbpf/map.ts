@@ -25,7 +25,7 @@ export interface MapShape {
 
 const BPF_NOEXIST = 1;
 const UPDATE_CHUNK = 10_000;
-const { ENOENT, EEXIST, ENOSPC } = constants.errno;
+const { ENOENT, EEXIST } = constants.errno;
 
 /** Owns a BPF map. Keys and values are bytes of exactly the map's sizes. */
 export class BpfMap implements Disposable {
