@@ -1,7 +1,7 @@
-import { getPublicSuffix } from 'tldts';
 import { bareAddresses, draftSuggestions, type SuggestionFormat } from '../suggest/draft.ts';
 import { parseSeen } from '../suggest/parse-seen.ts';
 import { renderDraft } from '../suggest/render-draft.ts';
+import { hasStrangersBelow } from './public-suffixes.ts';
 import { findReverseNames } from './reverse-names.ts';
 
 /** How a list is wanted; see `Wish`. */
@@ -20,13 +20,8 @@ export async function writeSuggestion(lines: readonly string[], options: ListOpt
     format,
     ...(sinceMs !== undefined && { sinceMs }),
     ...(subject !== undefined && { subject }),
-    ...(fold && { isPublicSuffix }),
+    ...(fold && { isShared: hasStrangersBelow }),
   });
   const reverse = await findReverseNames(bareAddresses(draft), answer.enforcing.resolvers);
   return renderDraft(draft, reverse);
-}
-
-/* Also those of the private part of the list: strangers have names below github.io. */
-function isPublicSuffix(name: string): boolean {
-  return getPublicSuffix(name, { allowPrivateDomains: true }) === name;
 }

@@ -9,7 +9,7 @@ import { parseAddress } from '../policy/prefix.ts';
 import { canonicalRule } from '../policy/rule.ts';
 import { formatRate } from '../policy/shaping.ts';
 import { subjectText } from '../policy/subject.ts';
-import type { Denial, Enforcing, SeenFlow, SeenName, SubjectInForce } from '../suggest/seen.ts';
+import type { Denial, Enforcing, SubjectInForce } from '../suggest/seen.ts';
 import type { SeenTargets } from '../suggest/seen-targets.ts';
 import type { NameBook } from './book.ts';
 import type { EnforceOptions } from './options.ts';
@@ -27,8 +27,6 @@ export interface Suggestible {
   readonly book: NameBook;
 }
 
-/** Of one name. */
-const MAX_ADDRESSES = 64;
 const LINES_AT_ONCE = 1_000;
 const DEFAULT_EPHEMERAL_FROM = 32_768;
 
@@ -48,7 +46,7 @@ export async function answerSuggest(
     source.book.namesOf(parseAddress(address)),
   );
   const denials = source.policies.flatMap(denialsOf);
-  const lines = [...flows, ...lookups, ...unread, ...whereNamesLed(source.book, flows), ...denials];
+  const lines = [...flows, ...lookups, ...unread, ...denials];
   answer.send(`${JSON.stringify({ ...describeEnforcer(source), others, lost, lines: lines.length })}\n`);
   // Events go on meanwhile.
   for (let at = 0; at < lines.length; at += LINES_AT_ONCE) {
@@ -57,18 +55,6 @@ export async function answerSuggest(
     await nextTurn();
   }
   answer.end();
-}
-
-/* A program may take another address of its name the next time. */
-function whereNamesLed(book: NameBook, flows: readonly SeenFlow[]): SeenName[] {
-  const found = new Map<string, string[]>(
-    flows.flatMap(({ name }) => (name === undefined ? [] : [[name, []]])),
-  );
-  for (const { name, addr16 } of book.pairs()) {
-    const addresses = found.get(name);
-    if (addresses && addresses.length < MAX_ADDRESSES) addresses.push(formatAddress(addr16));
-  }
-  return [...found].map(([name, addresses]) => ({ kind: 'name', name, addresses }));
 }
 
 /** The lowest local port that the kernel gives to a socket which asks for none. */

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.ts';
 import { anyOf } from '../wording.ts';
-import { type Folded, foldSiblings, type IsPublicSuffix } from './fold.ts';
+import { type Folded, foldSiblings, type IsShared } from './fold.ts';
 import type { SeenByEnforcer } from './parse-seen.ts';
 import { uniteForFlags } from './render-flags.ts';
 import type { Enforcing, Seen, SubjectInForce } from './seen.ts';
@@ -16,7 +16,7 @@ export interface Wish {
   readonly sinceMs?: number;
   readonly subject?: string;
   /** Present where siblings are to be folded. */
-  readonly isPublicSuffix?: IsPublicSuffix;
+  readonly isShared?: IsShared;
 }
 
 /** Lists that are ready but for names of bare addresses, which have to be asked for. */
@@ -83,11 +83,11 @@ function seenOf(seen: Seen, { subject }: SubjectInForce, sinceMs = Number.NEGATI
 }
 
 /* Flags have one list of ports for all, so that these are the same before siblings are looked for. */
-function foldedOf(suggestion: Suggestion, { format, isPublicSuffix }: Wish): Suggestion {
+function foldedOf(suggestion: Suggestion, { format, isShared }: Wish): Suggestion {
   const united =
     format === 'flags' ? uniteForFlags(suggestion) : { entries: suggestion.entries, remarks: [] };
-  const folded: Folded = isPublicSuffix
-    ? foldSiblings(united.entries, suggestion.denials, isPublicSuffix)
+  const folded: Folded = isShared
+    ? foldSiblings(united.entries, suggestion.denials, isShared)
     : { entries: united.entries, remarks: [] };
   const suffixes = folded.entries.flatMap(({ wanted }) => (wanted.kind === 'suffix' ? wanted.suffix : []));
   return {

@@ -18,15 +18,9 @@ interface Row {
 
 /** Adds up what is to be allowed, by name and by bare address. */
 export class EntryTable {
-  readonly #ledTo: ReadonlyMap<string, readonly string[]>;
   readonly #names = new Map<string, Row>();
   readonly #addresses = new Map<string, Row>();
   #leftOut = 0;
-
-  /** @param ledTo where names led to, by name, whether anything was sent there or not */
-  constructor(ledTo: ReadonlyMap<string, readonly string[]>) {
-    this.#ledTo = ledTo;
-  }
 
   /** How many names there are. */
   get names(): number {
@@ -38,7 +32,7 @@ export class EntryTable {
     return this.#names.has(name);
   }
 
-  /** Allows a name ports more; `addresses` are where it led to. */
+  /** Allows a name ports more; `addresses` are those that something was sent to. */
   addName(name: string, ports: readonly PortRange[], addresses: readonly string[], hasMore: boolean): void {
     if (this.#names.size >= MAX_NAMES && !this.#names.has(name)) {
       this.#leftOut += 1;
@@ -47,7 +41,7 @@ export class EntryTable {
     const row = rowOf(this.#names, name);
     row.ports.push(...ports);
     row.hasMore ||= hasMore;
-    for (const address of [...addresses, ...(this.#ledTo.get(name) ?? [])]) row.addresses.add(address);
+    for (const address of addresses) row.addresses.add(address);
   }
 
   /** Allows a bare address ports more. @param names those that lead there, for remarks; escaped */

@@ -8,8 +8,8 @@ import type { Entry, Wanted } from './suggestion.ts';
 const MIN_SIBLINGS = 3;
 const MIN_PARENT_LABELS = 2;
 
-/** Whether anybody can have names right below this one, as below `co.uk`. */
-export type IsPublicSuffix = (name: string) => boolean;
+/** Whether strangers can have names below this one: right below as for `co.uk`, or deeper as for `amazonaws.com`. */
+export type IsShared = (name: string) => boolean;
 
 /** Entries after folding, and a sentence on each fold. */
 export interface Folded {
@@ -18,17 +18,20 @@ export interface Folded {
 }
 
 /**
- * Puts one suffix in place of three or more names right under one parent that have the same ports. Not where the parent
- * is a public suffix, or where a deny rule speaks of names below it: the suffix would be for names that were never seen.
+ * Puts one suffix in place of three or more names right under one parent that have the same ports. Not where strangers
+ * can have names below the parent, nor where a deny rule speaks of any: the suffix is for names that were never seen.
  * A parent is folded for one set of ports only, and none below one that is: few rules may be in force for a name.
  */
 export function foldSiblings(
   entries: readonly Entry[],
   denials: readonly Rule[],
-  isPublicSuffix: IsPublicSuffix,
+  isShared: IsShared,
 ): Folded {
   const groups = largestOfEach(groupByParent(entries)).filter(
-    ({ parent }) => !isPublicSuffix(parent) && !isDeniedBelow(parent, denials),
+    ({ parent, members }) =>
+      !isShared(parent) &&
+      !members.some(({ wanted }) => isShared(nameOf(wanted))) &&
+      !isDeniedBelow(parent, denials),
   );
   const folded = new Map<Entry, Entry>();
   const remarks: string[] = [];

@@ -8,13 +8,12 @@ import {
   type SeenFlow,
   type SeenHead,
   type SeenLookup,
-  type SeenName,
   type SeenUnread,
   type SubjectInForce,
   WAYS,
 } from './seen.ts';
 
-const KINDS = ['flow', 'lookup', 'unread', 'name', 'denial'] as const;
+const KINDS = ['flow', 'lookup', 'unread', 'denial'] as const;
 
 /** What an enforcer answers: itself, then what it saw. */
 export interface SeenByEnforcer {
@@ -25,7 +24,7 @@ export interface SeenByEnforcer {
 
 /**
  * Parses the lines of an answer, each an object in JSON: the first is the enforcer with its counts, the others are
- * flows, lookups, what could not be read, where names led to, and deny rules. Throws SyntaxError for anything else.
+ * flows, lookups, what could not be read, and deny rules. Throws SyntaxError for anything else.
  */
 export function parseSeen(lines: readonly string[]): SeenByEnforcer {
   const [first, ...others] = lines.map((line) => new Fields(JSON.parse(line), 'what was seen'));
@@ -35,7 +34,6 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
   const flows: SeenFlow[] = [];
   const lookups: SeenLookup[] = [];
   const unread: SeenUnread[] = [];
-  const names: SeenName[] = [];
   const denials: Denial[] = [];
   for (const fields of others) {
     const kind = fields.word('kind', KINDS);
@@ -54,9 +52,6 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
           count: fields.number('count'),
         });
         break;
-      case 'name':
-        names.push({ kind, name: fields.text('name'), addresses: fields.texts('addresses') });
-        break;
       case 'denial':
         denials.push({
           kind,
@@ -69,7 +64,7 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
         kind satisfies never;
     }
   }
-  const seen = { flows, lookups, unread, names, others: first.number('others'), lost: first.number('lost') };
+  const seen = { flows, lookups, unread, others: first.number('others'), lost: first.number('lost') };
   return { enforcing: parseEnforcing(first), seen, denials };
 }
 

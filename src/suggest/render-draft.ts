@@ -24,7 +24,11 @@ export function renderDraft(draft: Draft, reverse: Reverse): string {
       ? { lines: [], remarks: [] }
       : renderDocument(suggestion, draft, name, escaped);
     const said = [...addressRemarks(suggestion, escaped), ...suggestion.remarks, ...document.remarks];
-    const remarks = [headline(suggestion, draft), ...said, ...besideFile(suggestion, draft, isNothing)];
+    const remarks = [
+      headline(suggestion, draft, document),
+      ...said,
+      ...besideFile(suggestion, draft, isNothing),
+    ];
     const comments = remarks.map(comment);
     // Words of flags come first: a shell ends the command at the line break.
     return format === 'flags' ? [...document.lines, ...comments] : [...comments, ...document.lines];
@@ -60,10 +64,19 @@ function renderDocument(
   }
 }
 
-function headline({ subject, entries }: Suggestion, { enforcing, fromMs }: Draft): string {
+function headline(
+  { subject, entries }: Suggestion,
+  { enforcing, fromMs }: Draft,
+  document: Document,
+): string {
   const names = entries.filter(({ wanted }) => wanted.kind !== 'address').length;
-  const addresses = entries.length - names;
-  const what = `${names} ${names === 1 ? 'name' : 'names'}, ${addresses} ${addresses === 1 ? 'address' : 'addresses'}`;
+  const addresses = document.addresses ?? entries.length - names;
+  const namesText = `${names} ${names === 1 ? 'name' : 'names'}`;
+  const addressesText = `${addresses} ${addresses === 1 ? 'address' : 'addresses'}`;
+  const what =
+    document.addresses === undefined
+      ? `${namesText}, ${addressesText}`
+      : `${addressesText}${names > 0 ? ` (of ${namesText}, and of calls without one)` : ''}`;
   return `what ${titleOf(subject, enforcing)} did since ${new Date(fromMs).toISOString()}, seen by instance "${enforcing.instance}": ${what}`;
 }
 

@@ -18,7 +18,7 @@ interface Block {
 }
 
 /**
- * The list as a NetworkPolicy (networking.k8s.io/v1), which knows addresses only: those that names led to stand in it,
+ * The list as a NetworkPolicy (networking.k8s.io/v1), which knows addresses only: those of names that something was sent to stand in it,
  * with the names behind them. `reverse`: names that DNS has for addresses, escaped.
  */
 export function renderNetworkPolicy(
@@ -27,7 +27,8 @@ export function renderNetworkPolicy(
   reverse: ReadonlyMap<string, string>,
 ): Document {
   const remarks: string[] = [];
-  const groups = groupBlocks(blocksOf(entries, denials, remarks));
+  const blocks = blocksOf(entries, denials, remarks);
+  const groups = groupBlocks(blocks);
   if (entries.some(({ wanted }) => wanted.kind !== 'address'))
     remarks.push(
       'names can not be said in this format: the addresses are those that were seen, and names move to others',
@@ -59,6 +60,7 @@ export function renderNetworkPolicy(
       ...(egress.length > 0 ? ['  egress:', ...egress] : ['  egress: []']),
     ],
     remarks: [...new Set(remarks)],
+    addresses: blocks.length,
   };
 }
 

@@ -85,7 +85,7 @@ export class SeenTargets {
    * All that was seen. `namesOf`: the names that lead to an address; one that the subject looked up, and that no event
    * told of as the first packets of its flow were folded into another's, is added as a flow of its own.
    */
-  list(namesOf: (address: string) => readonly string[]): Omit<Seen, 'names'> {
+  list(namesOf: (address: string) => readonly string[]): Seen {
     const flows = new Map<string, SeenFlow>();
     for (const [key, entry] of this.#flows) flows.set(key, flowOf(entry));
     for (const flow of [...flows.values()]) {

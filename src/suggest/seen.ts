@@ -54,20 +54,11 @@ export interface SeenUnread {
   readonly count: number;
 }
 
-/** Where a name led to, whether anything was sent there or not; the first addresses. */
-export interface SeenName {
-  readonly kind: 'name';
-  readonly name: string;
-  readonly addresses: readonly string[];
-}
-
 /** What was seen since the start; `others`: flows and lookups past the limit, which are only counted. */
 export interface Seen {
   readonly flows: readonly SeenFlow[];
   readonly lookups: readonly SeenLookup[];
   readonly unread: readonly SeenUnread[];
-  /** Of the names of flows. */
-  readonly names: readonly SeenName[];
   readonly others: number;
   readonly lost: number;
 }

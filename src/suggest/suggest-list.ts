@@ -27,8 +27,7 @@ export function suggestList(
   const denials = canonical.map(({ rule, source }) => parseCanonicalRule(rule, source));
   const own = enforcing.ownAddresses.filter(isAddress).map(parseAddress);
   const allowPrivateAnswers = saysPrivate && inForce.allowPrivateAnswers;
-  const ledTo = new Map(seen.names.map(({ name, addresses }) => [name, addresses]));
-  const table = new EntryTable(ledTo);
+  const table = new EntryTable();
   const remarks: string[] = [];
   const inbound: PortRange[] = [];
   for (const flow of seen.flows) {

@@ -11,7 +11,7 @@ export type Wanted =
   | { readonly kind: 'suffix'; readonly suffix: string; readonly names: readonly string[] }
   | { readonly kind: 'address'; readonly address: string; readonly names: readonly string[] };
 
-/** Something to allow on ports. Of names `addresses` are where they led to; `hasMore`: these were not all. */
+/** Something to allow on ports. `addresses`: those that something was sent to; `hasMore`: these were not all. */
 export interface Entry {
   readonly wanted: Wanted;
   /** Merged, of no protocol 0; never empty. */
@@ -43,6 +43,8 @@ export interface Suggestion {
 export interface Document {
   readonly lines: readonly string[];
   readonly remarks: readonly string[];
+  /** How many addresses stand in it, where it has no names. */
+  readonly addresses?: number;
 }
 
 /** Whether it would allow no call. */

@@ -283,18 +283,18 @@ describe('a list says', () => {
   });
   test('one suffix for siblings where that is asked for', () => {
     const siblings = ['a', 'b', 'c'].map((label) => flowTo('198.51.100.1', 443, `${label}.cdn.example`));
-    const isPublicSuffix = () => false;
+    const isShared = () => false;
     assert.equal(
       bodyOf(listOf({ flows: siblings }, { format: 'flags' })),
       `${HEAD} -name=a.cdn.example -name=b.cdn.example -name=c.cdn.example -port=443/tcp`,
     );
     assert.equal(
-      bodyOf(listOf({ flows: siblings }, { format: 'flags', isPublicSuffix })),
+      bodyOf(listOf({ flows: siblings }, { format: 'flags', isShared })),
       `${HEAD} -cn=.cdn.example -port=443/tcp`,
     );
     const text = listOf(
       { flows: siblings, lookups: [lookupOf('d.cdn.example')] },
-      { format: 'cilium', isPublicSuffix },
+      { format: 'cilium', isShared },
       { inForce: { dns: 'strict' } },
     );
     assert.equal(text.match(/matchPattern: "\*\*\.cdn\.example"/gu)?.length, 2);
