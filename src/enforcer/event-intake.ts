@@ -15,6 +15,7 @@ import type { Fallback } from './fallback.ts';
 import { IdleFlows, listEnds } from './idle-flows.ts';
 import type { KnownNames } from './known-names.ts';
 import { RefusedFlows } from './refused-flows.ts';
+import { servedHere } from './served-ports.ts';
 import { readEphemeralFrom } from './suggesting.ts';
 
 const LOSSES_MS = 5_000;
@@ -40,7 +41,7 @@ export class EventIntake implements Disposable {
   /** What happens, from `begin` on. */
   readonly feed = new EventFeed(KEPT_EVENTS);
   /** Where everybody sent something since the start, for `suggest`. */
-  readonly seen = new SeenTargets(readEphemeralFrom());
+  readonly seen = new SeenTargets(readEphemeralFrom(), servedHere());
   readonly #context: IntakeContext;
   readonly #teller: EventTeller;
   readonly #refusedFlows = new RefusedFlows();

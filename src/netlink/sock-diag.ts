@@ -48,6 +48,13 @@ export function listUdpSockets(): DiagSocket[] {
   return listSockets(IPPROTO_UDP);
 }
 
+/** Sockets of this thread's network namespace to which anybody may send, with no other end of their own. Throws SystemError. */
+export function listServing(l4Proto: 'tcp' | 'udp'): DiagSocket[] {
+  return l4Proto === 'tcp'
+    ? listSockets(IPPROTO_TCP, 1 << TcpState.listen)
+    : listSockets(IPPROTO_UDP, 1 << TcpState.closed);
+}
+
 /** Both ends of a connection. */
 export interface Connection {
   readonly local: Uint8Array;
@@ -118,16 +125,16 @@ export function decodeDiagSocket(payload: Buffer): DiagSocket | undefined {
   };
 }
 
-function listSockets(l4Proto: number): DiagSocket[] {
-  const lists = [AF_INET, AF_INET6].map((family) => listFamily(family, l4Proto));
+function listSockets(l4Proto: number, states: number = ALL_STATES): DiagSocket[] {
+  const lists = [AF_INET, AF_INET6].map((family) => listFamily(family, l4Proto, states));
   return lists.flat();
 }
 
-function listFamily(family: number, l4Proto: number): DiagSocket[] {
+function listFamily(family: number, l4Proto: number, states: number): DiagSocket[] {
   const request = Buffer.alloc(REQUEST_BYTES); // struct inet_diag_req_v2
   request.writeUInt8(family, 0);
   request.writeUInt8(l4Proto, 1);
-  request.writeUInt32LE(ALL_STATES, 4);
+  request.writeUInt32LE(states, 4);
   const messages = dump('sockets', NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, request);
   return messages.flatMap(({ payload }) => decodeDiagSocket(payload) ?? []);
 }

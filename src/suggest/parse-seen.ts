@@ -91,6 +91,7 @@ function parseFlow(fields: Fields): SeenFlow {
     l4Proto: fields.number('l4Proto'),
     ...(fields.has('port') && { port: fields.number('port') }),
     ...(fields.has('name') && { name: fields.text('name') }),
+    ...(fields.has('fromPort') && { fromPort: fields.number('fromPort') }),
     addresses: fields.texts('addresses'),
     hasMore: fields.boolean('hasMore'),
     reasons: REASONS.filter((reason) => fields.texts('reasons').includes(reason)),

@@ -25,6 +25,10 @@ export function seenRemarks({ inForce, seen, enforcing }: Omit<SubjectSeen, 'den
       seen.flows.filter(({ way }) => way === 'reply').map((flow) => replyRemark(flow, inForce.inbound)),
       'kinds of replies',
     ),
+    ...some(
+      flows('passed').flatMap((flow) => lowPortRemark(flow, inForce.inbound)),
+      'calls from low ports',
+    ),
     ...seen.unread.map(
       ({ reason, count }) =>
         `${timesText(count)} something that can't be read was sent (${reason}): no rule can allow that`,
@@ -76,6 +80,16 @@ function replyRemark(flow: SeenFlow, inbound: readonly string[] | undefined): st
   if (flow.fate === 'passed')
     return `replies of port ${ports} were sent to ${address}: calls from outside are taken there (-inbound=${ports})`;
   return `refused ${timesText(flow.count)}: replies of port ${ports} to ${address}: -inbound=${ports}`;
+}
+
+/* A server that had ended by then, or of a network namespace of its own, could not be seen. */
+function lowPortRemark(flow: SeenFlow, inbound: readonly string[] | undefined): string[] {
+  const { fromPort, l4Proto } = flow;
+  if (inbound === undefined || fromPort === undefined) return [];
+  const own = portText({ l4Proto, low: fromPort, high: fromPort });
+  return [
+    `${targetText(flow)} was called from port ${own}, where no server was found: if these are replies of one, -inbound=${own} is for them, not a rule`,
+  ];
 }
 
 /* Only answers of trusted resolvers name what is called behind them. */

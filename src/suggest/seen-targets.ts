@@ -12,7 +12,10 @@ const MAX_FLOWS = 16_384;
 const MAX_ADDRESSES = 16;
 /** Processes whose lookups are left out at a time. */
 const MAX_IGNORED = 64;
-/** Where the other end's port is as high, and the own one is not, somebody over there called. */
+/** Whether a socket of this host takes calls from anybody at an address and port of its own. */
+export type IsServed = (l4Proto: number, address: string, port: number) => boolean;
+
+/** Where the other end's port is as high, and the own one is not, somebody over there may have called. */
 const PEERS_EPHEMERAL_FROM = 32_768;
 
 /** Of the packet nothing can be said that a rule could name. */
@@ -22,6 +25,8 @@ const REFUSING: readonly Reason[] = ['dns-strict', 'dns-type', 'dns-denied'];
 /** Replies to pings, and errors about what others sent. */
 const ICMP_REPLIES = [0, 3, 4, 5, 11, 12];
 const ICMPV6_REPLIES = [1, 2, 3, 4, 129];
+
+type IpPacket = Exclude<Packet, { family: 'unread' }>;
 
 interface Target {
   readonly subject: string;
@@ -36,6 +41,7 @@ interface Target {
 
 interface FlowEntry extends Tally {
   readonly target: Target;
+  fromPort: number | undefined;
   readonly addresses: string[];
   hasMore: boolean;
   readonly reasons: Reason[];
@@ -48,6 +54,7 @@ interface FlowEntry extends Tally {
  */
 export class SeenTargets {
   readonly #ephemeralFrom: number;
+  readonly #isServed: IsServed;
   readonly #flows = new Map<string, FlowEntry>();
   readonly #lookups = new SeenLookups();
   readonly #unread = new Map<string, { readonly subject: string; readonly reason: Reason; count: number }>();
@@ -56,8 +63,9 @@ export class SeenTargets {
   #lost = 0;
 
   /** @param ephemeralFrom the lowest local port that this host gives to sockets which ask for none */
-  constructor(ephemeralFrom: number) {
+  constructor(ephemeralFrom: number, isServed: IsServed = () => false) {
     this.#ephemeralFrom = ephemeralFrom;
+    this.#isServed = isServed;
   }
 
   /** Takes an event of the feed. */
@@ -112,7 +120,8 @@ export class SeenTargets {
       return;
     }
     const fate: Fate = reason === 'deny-cidr' ? 'barred' : verdict === 'deny' ? 'refused' : 'passed';
-    const way = this.#wayOf(packet, l4Proto);
+    const looksServed = this.#looksServed(packet, l4Proto);
+    const way = this.#wayOf(packet, l4Proto, looksServed);
     const port = portOf(packet, l4Proto, way);
     const target = { subject, fate, way, l4Proto, port, name: undefined, address: undefined };
     const names = way === 'call' ? this.#namesOf(event) : [];
@@ -145,18 +154,22 @@ export class SeenTargets {
     return names.map(plainName).filter((name) => live.includes(name) || this.#lookups.has(subject, name));
   }
 
-  #wayOf(packet: Exclude<Packet, { family: 'unread' }>, l4Proto: number): Way {
-    const { sport, dport, icmpType } = packet;
+  /* The ports of a call may look like those of a reply: only a socket that is served tells them apart. */
+  #wayOf(packet: IpPacket, l4Proto: number, looksServed: boolean): Way {
+    const { src, sport = 0, icmpType } = packet;
     if (icmpType !== undefined) {
       const replies = l4Proto === Protocol.icmp ? ICMP_REPLIES : ICMPV6_REPLIES;
       return replies.includes(icmpType) ? 'reply' : 'call';
     }
-    if (!PORTED.includes(l4Proto) || sport === undefined || dport === undefined) return 'call';
-    const isServed = sport > 0 && sport < Math.min(this.#ephemeralFrom, PEERS_EPHEMERAL_FROM);
-    return isServed && dport >= PEERS_EPHEMERAL_FROM ? 'reply' : 'call';
+    return looksServed && this.#isServed(l4Proto, src, sport) ? 'reply' : 'call';
   }
 
-  #enterFlow(target: Target, address: string, { timeMs, count, rule, reason }: FlowEvent): void {
+  #looksServed({ sport = 0, dport = 0 }: IpPacket, l4Proto: number): boolean {
+    const isLow = sport > 0 && sport < Math.min(this.#ephemeralFrom, PEERS_EPHEMERAL_FROM);
+    return PORTED.includes(l4Proto) && isLow && dport >= PEERS_EPHEMERAL_FROM;
+  }
+
+  #enterFlow(target: Target, address: string, { timeMs, count, rule, reason, packet }: FlowEvent): void {
     const key = keyOf(target);
     let entry = this.#flows.get(key);
     if (!entry) {
@@ -164,10 +177,19 @@ export class SeenTargets {
         this.#others += count;
         return;
       }
-      entry = { target, addresses: [], hasMore: false, reasons: [], ...newTally(timeMs) };
+      entry = {
+        target,
+        fromPort: undefined,
+        addresses: [],
+        hasMore: false,
+        reasons: [],
+        ...newTally(timeMs),
+      };
       this.#flows.set(key, entry);
     }
     addTo(entry, timeMs, count, rule);
+    if (target.way === 'call' && packet.family !== 'unread' && this.#looksServed(packet, target.l4Proto))
+      entry.fromPort = packet.sport;
     if (!entry.reasons.includes(reason)) entry.reasons.push(reason);
     if (entry.addresses.includes(address)) return;
     if (entry.addresses.length < MAX_ADDRESSES) entry.addresses.push(address);
@@ -186,11 +208,7 @@ export class SeenTargets {
   }
 }
 
-function portOf(
-  { sport, dport, icmpType }: Exclude<Packet, { family: 'unread' }>,
-  l4Proto: number,
-  way: Way,
-) {
+function portOf({ sport, dport, icmpType }: IpPacket, l4Proto: number, way: Way) {
   if (icmpType !== undefined) return icmpType;
   if (!PORTED.includes(l4Proto)) return undefined;
   return way === 'reply' ? sport : dport;
@@ -200,7 +218,7 @@ function keyOf({ subject, fate, way, l4Proto, port, name, address }: Target): st
   return `${subject}\n${fate}\n${way}\n${l4Proto}\n${port}\n${name}\n${address}`;
 }
 
-function flowOf({ target, addresses, hasMore, reasons, ...tally }: FlowEntry): SeenFlow {
+function flowOf({ target, fromPort, addresses, hasMore, reasons, ...tally }: FlowEntry): SeenFlow {
   const { subject, fate, way, l4Proto, port, name } = target;
   return {
     kind: 'flow',
@@ -210,6 +228,7 @@ function flowOf({ target, addresses, hasMore, reasons, ...tally }: FlowEntry): S
     l4Proto,
     ...(port !== undefined && { port }),
     ...(name !== undefined && { name }),
+    ...(fromPort !== undefined && { fromPort }),
     addresses: [...addresses],
     hasMore,
     reasons: [...reasons],

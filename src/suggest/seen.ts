@@ -7,7 +7,7 @@ export const FATES = ['passed', 'refused', 'barred'] as const;
 /** A word of `FATES`. */
 export type Fate = (typeof FATES)[number];
 
-/** `call`: it began here; `reply`: it looks like an answer to somebody's call, or like an error about one. */
+/** `call`: it began here; `reply`: it came from a port that is served here, to one of a caller, or is an answer or error of ICMP. */
 export const WAYS = ['call', 'reply'] as const;
 
 /** A word of `WAYS`. */
@@ -27,7 +27,7 @@ export interface SeenHead {
 /**
  * Where something was sent, by what a rule can say of it. `port`: of the destination, for ICMP the type, of a reply the
  * own one; absent where the protocol has none. `name`: a name that the subject looked up and that leads there; absent =
- * none is known. `addresses`: the first ones, `hasMore`: there were others.
+ * none is known. `fromPort`: the last own port of a call that has the ports of a reply. `addresses`: the first ones, `hasMore`: there were others.
  */
 export interface SeenFlow extends SeenHead {
   readonly kind: 'flow';
@@ -35,6 +35,7 @@ export interface SeenFlow extends SeenHead {
   readonly l4Proto: number;
   readonly port?: number;
   readonly name?: string;
+  readonly fromPort?: number;
   readonly addresses: readonly string[];
   readonly hasMore: boolean;
   readonly reasons: readonly Reason[];

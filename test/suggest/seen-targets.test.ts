@@ -2,15 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Event } from '../../src/flow/event.ts';
 import type { SeenFlow } from '../../src/suggest/seen.ts';
-import { SeenTargets } from '../../src/suggest/seen-targets.ts';
+import { type IsServed, SeenTargets } from '../../src/suggest/seen-targets.ts';
 import { FLOW, LIFECYCLE, TIME_MS } from '../flow/events.ts';
 import { flowEvent, lookupEvent } from './samples.ts';
 
 const EPHEMERAL_FROM = 32_768;
 const NOWHERE = () => [];
+const isServed: IsServed = (_l4Proto, address, port) => address === '192.0.2.2' && [22, 8080].includes(port);
 
 function collect(...events: readonly Event[]): SeenTargets {
-  const targets = new SeenTargets(EPHEMERAL_FROM);
+  const targets = new SeenTargets(EPHEMERAL_FROM, isServed);
   for (const event of events) targets.take(event);
   return targets;
 }
@@ -155,12 +156,13 @@ describe('SeenTargets takes for a reply', () => {
   const calls: readonly (readonly [string, Event])[] = [
     ['a call', flowEvent('198.51.100.7', 51_000)],
     ['NTP between two servers', flowEvent('198.51.100.7', 123, { proto: 'udp', sport: 123 })],
+    ['a call from a low port that nothing serves', flowEvent('198.51.100.7', 51_000, { sport: 1023 })],
     ['a ping', icmp('icmp', 8)],
   ];
   for (const [what, event] of calls)
     test(`not ${what}`, () => assert.match(flowsOf(collect(event)).join(), /^host passed call /));
   test('less where the host gives low ports to its own sockets', () => {
-    const targets = new SeenTargets(1_024);
+    const targets = new SeenTargets(1_024, isServed);
     targets.take(flowEvent('198.51.100.7', 51_000, { sport: 8080 }));
     targets.take(flowEvent('198.51.100.7', 51_001, { sport: 22 }));
     assert.deepEqual(flowsOf(targets), [
