@@ -1,7 +1,7 @@
+import { NAMES_OF_ADDRESS } from '../suggest/seen.ts';
+
 /** How many addresses the book keeps; past it the address that was written longest ago is forgotten. */
 const MAX_ADDRESSES = 131_072;
-/** How many names of one address are kept. */
-const MAX_NAMES = 8;
 
 /** How many rules of one name are kept: as many as one address is held by. */
 const MAX_RULES = 8;
@@ -35,7 +35,7 @@ export class NameBook {
     if (ruleId === 0 || rules.at(-1) === ruleId) names.set(name, rules);
     else names.set(name, [...rules.filter((each) => each !== ruleId), ruleId].slice(-MAX_RULES));
     if (ruleId !== 0 && !rules.includes(ruleId)) this.#revision += 1;
-    dropOldest(names, MAX_NAMES);
+    dropOldest(names, NAMES_OF_ADDRESS);
     if (this.#names.size > MAX_ADDRESSES) dropOldest(this.#names, MAX_ADDRESSES);
   }
 

@@ -2,6 +2,7 @@ import { HOST_POLICY } from '../datapath/compile.ts';
 import { decodeEvent, type RawDnsEvent, type RawEvent } from '../datapath/event.ts';
 import { type DatapathState, readCounter } from '../datapath/state.ts';
 import { listUntold } from '../datapath/untold.ts';
+import { formatAddress } from '../flow/address.ts';
 import type { LifecycleAction, PolicyAction } from '../flow/event.ts';
 import { EventFeed } from '../flow/feed.ts';
 import { Protocol } from '../flow/protocol.ts';
@@ -129,9 +130,15 @@ export class EventIntake implements Disposable {
     return false;
   }
 
-  #noteLookup({ policyId, qname }: RawDnsEvent): void {
+  #noteLookup({ policyId, qname, addresses }: RawDnsEvent): void {
     const subject = this.#context.words.subjectName(policyId);
-    if (subject !== undefined && qname !== undefined) this.seen.look(subject, qname, Date.now());
+    if (subject === undefined || qname === undefined) return;
+    this.seen.look(
+      subject,
+      qname,
+      Date.now(),
+      addresses.map((addr) => formatAddress(addr)),
+    );
   }
 
   #countLosses(): void {

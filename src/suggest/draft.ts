@@ -79,6 +79,7 @@ function seenOf(seen: Seen, { subject }: SubjectInForce, sinceMs = Number.NEGATI
     flows: seen.flows.filter(isWanted),
     lookups: seen.lookups.filter(isWanted),
     unread: seen.unread.filter((each) => each.subject === subject),
+    missing: seen.missing.filter((each) => each.subject === subject),
   };
 }
 

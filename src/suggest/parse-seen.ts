@@ -8,12 +8,13 @@ import {
   type SeenFlow,
   type SeenHead,
   type SeenLookup,
+  type SeenMissing,
   type SeenUnread,
   type SubjectInForce,
   WAYS,
 } from './seen.ts';
 
-const KINDS = ['flow', 'lookup', 'unread', 'denial'] as const;
+const KINDS = ['flow', 'lookup', 'unread', 'missing', 'denial'] as const;
 
 /** What an enforcer answers: itself, then what it saw. */
 export interface SeenByEnforcer {
@@ -34,6 +35,7 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
   const flows: SeenFlow[] = [];
   const lookups: SeenLookup[] = [];
   const unread: SeenUnread[] = [];
+  const missing: SeenMissing[] = [];
   const denials: Denial[] = [];
   for (const fields of others) {
     const kind = fields.word('kind', KINDS);
@@ -52,6 +54,14 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
           count: fields.number('count'),
         });
         break;
+      case 'missing':
+        missing.push({
+          kind,
+          ...parseSubject(fields),
+          what: fields.word('what', ['lookups', 'names'] as const),
+          count: fields.number('count'),
+        });
+        break;
       case 'denial':
         denials.push({
           kind,
@@ -64,7 +74,14 @@ export function parseSeen(lines: readonly string[]): SeenByEnforcer {
         kind satisfies never;
     }
   }
-  const seen = { flows, lookups, unread, others: first.number('others'), lost: first.number('lost') };
+  const seen = {
+    flows,
+    lookups,
+    unread,
+    missing,
+    others: first.number('others'),
+    lost: first.number('lost'),
+  };
   return { enforcing: parseEnforcing(first), seen, denials };
 }
 

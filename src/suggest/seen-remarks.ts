@@ -3,7 +3,7 @@ import { Protocol } from '../flow/protocol.ts';
 import { portText } from '../policy/port.ts';
 import { isPlainName } from './plain-name.ts';
 import { PORTED } from './protocols.ts';
-import type { Seen, SeenFlow, SeenLookup, SubjectInForce, SubjectSeen } from './seen.ts';
+import type { Seen, SeenFlow, SeenLookup, SeenMissing, SubjectInForce, SubjectSeen } from './seen.ts';
 import { portsOf, targetText } from './seen-flow-text.ts';
 
 const DNS_PORT = 53;
@@ -40,11 +40,16 @@ export function seenRemarks({ inForce, seen, enforcing }: Omit<SubjectSeen, 'den
           'flows that were allowed before this process took over went on without being told of: they may be missing',
         ]
       : []),
-    ...(seen.others > 0
-      ? [`${seen.others} packets or lookups found no room any more: they are missing`]
-      : []),
+    ...seen.missing.map(missingRemark),
+    ...(seen.others > 0 ? [`${seen.others} packets found no room any more: where they went is missing`] : []),
     ...(seen.lost > 0 ? [`${seen.lost} events were lost, so something may be missing`] : []),
   ];
+}
+
+function missingRemark({ what, count }: SeenMissing): string {
+  return what === 'lookups'
+    ? `${count} lookups found no room any more: their names are missing, and calls to them stand as addresses`
+    : `${count} addresses may have more names than are kept: such names are missing`;
 }
 
 function refusedFlow(flow: SeenFlow): string {

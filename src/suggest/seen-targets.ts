@@ -2,12 +2,15 @@ import type { DnsEvent, Event, FlowEvent, Packet } from '../flow/event.ts';
 import { Protocol, protocolNumber } from '../flow/protocol.ts';
 import type { Reason } from '../flow/reason.ts';
 import { PORTED } from './protocols.ts';
-import type { Fate, Seen, SeenFlow, SeenUnread, Way } from './seen.ts';
-import { type Looked, plainName, SeenLookups } from './seen-lookups.ts';
+import { type Fate, NAMES_OF_ADDRESS, type Seen, type SeenFlow, type SeenLine, type Way } from './seen.ts';
+import { SeenLeads } from './seen-leads.ts';
+import { plainName, SeenLookups } from './seen-lookups.ts';
 import { addTo, newTally, type Tally, tallyOf } from './tally.ts';
 
 /** Flows that are told apart; those past it are counted together. */
 const MAX_FLOWS = 16_384;
+/** Flows of a subject that no event told of. */
+const MAX_ADDED = 65_536;
 /** Addresses of one flow that are kept. */
 const MAX_ADDRESSES = 16;
 /** Processes whose lookups are left out at a time. */
@@ -22,11 +25,16 @@ const PEERS_EPHEMERAL_FROM = 32_768;
 const UNREAD: readonly Reason[] = ['ethertype', 'unreadable', 'mapped'];
 /** The lookup itself was judged, not its answer. */
 const REFUSING: readonly Reason[] = ['dns-strict', 'dns-type', 'dns-denied'];
+/** Its answer was read. */
+const ANSWERED: readonly Reason[] = ['learned', 'dns-inward', 'dns-failed'];
 /** Replies to pings, and errors about what others sent. */
 const ICMP_REPLIES = [0, 3, 4, 5, 11, 12];
 const ICMPV6_REPLIES = [1, 2, 3, 4, 129];
 
 type IpPacket = Exclude<Packet, { family: 'unread' }>;
+
+/** Names that lead to an address, the first `NAMES_OF_ADDRESS` at most. */
+type NamesOf = (address: string) => readonly string[];
 
 interface Target {
   readonly subject: string;
@@ -75,9 +83,18 @@ export class SeenTargets {
     else if (event.kind === 'dns') this.#takeLookup(event);
   }
 
-  /** Takes a lookup that passed. A name explains a subject's flows where it was looked up. */
-  look(subject: string, name: string, timeMs: number): void {
-    this.#enterLookup({ subject, name: plainName(name), fate: 'passed', timeMs, count: 1 });
+  /**
+   * Takes a lookup that passed, and the addresses of its answer. A name explains a subject's flows where it was looked up.
+   */
+  look(subject: string, name: string, timeMs: number, addresses?: readonly string[]): void {
+    this.#lookups.enter({
+      subject,
+      name: plainName(name),
+      fate: 'passed',
+      timeMs,
+      count: 1,
+      ...(addresses && { addresses }),
+    });
   }
 
   /** Leaves the refused or audited lookups of a process out: one that asks on behalf of who reads the list. */
@@ -89,25 +106,77 @@ export class SeenTargets {
     }
   }
 
+  /** What found no room, and events that were lost. */
+  get counts(): Pick<Seen, 'others' | 'lost'> {
+    return { others: this.#others, lost: this.#lost };
+  }
+
+  /** All that was seen, at once; see `lines`. */
+  list(namesOf: NamesOf): Seen {
+    const lines = [...this.lines(namesOf)].flatMap((line) => line ?? []);
+    return {
+      flows: lines.filter((line) => line.kind === 'flow'),
+      lookups: lines.filter((line) => line.kind === 'lookup'),
+      unread: lines.filter((line) => line.kind === 'unread'),
+      missing: lines.filter((line) => line.kind === 'missing'),
+      ...this.counts,
+    };
+  }
+
   /**
-   * All that was seen. `namesOf`: the names that lead to an address; one that the subject looked up, and that no event
-   * told of as the first packets of its flow were folded into another's, is added as a flow of its own.
+   * All that was seen, piece by piece; `undefined` is a moment at which others can have a turn, as any is. A name that the
+   * subject looked up and that leads where it sent something, while no event told so as the first packets of its flow
+   * were folded into another's, is added as a flow of its own. `namesOf`: names that lead to an address, whoever asked.
    */
-  list(namesOf: (address: string) => readonly string[]): Seen {
-    const flows = new Map<string, SeenFlow>();
-    for (const [key, entry] of this.#flows) flows.set(key, flowOf(entry));
-    for (const flow of [...flows.values()]) {
-      if (flow.fate !== 'passed' || flow.name === undefined) continue;
-      for (const address of flow.addresses)
-        for (const name of namesOf(address).map(plainName)) {
-          const key = keyOf({ ...flow, port: flow.port, name, address: undefined });
-          if (flows.has(key) || !this.#lookups.has(flow.subject, name)) continue;
-          flows.set(key, { ...flow, name, addresses: [address], hasMore: false });
-        }
+  *lines(namesOf: NamesOf): Generator<SeenLine | undefined> {
+    const groups = new Map<string, FlowEntry[]>();
+    for (const entry of this.#flows.values()) {
+      const group = groups.get(entry.target.subject);
+      if (group) group.push(entry);
+      else groups.set(entry.target.subject, [entry]);
     }
-    const lookups = this.#lookups.list();
-    const unread = [...this.#unread.values()].map((each): SeenUnread => ({ kind: 'unread', ...each }));
-    return { flows: [...flows.values()], lookups, unread, others: this.#others, lost: this.#lost };
+    for (const [subject, entries] of groups) yield* this.#flowsOf(subject, entries, namesOf);
+    yield* this.#lookups.list();
+    for (const subject of this.#lookups.subjects()) {
+      const { lookups } = this.#lookups.lostOf(subject);
+      if (lookups > 0) yield { kind: 'missing', subject, what: 'lookups', count: lookups };
+    }
+    for (const each of this.#unread.values()) yield { kind: 'unread', ...each };
+  }
+
+  *#flowsOf(
+    subject: string,
+    entries: readonly FlowEntry[],
+    namesOf: NamesOf,
+  ): Generator<SeenLine | undefined> {
+    const leads = new SeenLeads();
+    yield* leads.enter(this.#lookups.leadsOf(subject));
+    const added = new Set<string>();
+    const crowded = new Set<string>();
+    let left = this.#lookups.lostOf(subject).leads;
+    for (const entry of entries) {
+      const flow = flowOf(entry);
+      yield flow;
+      if (flow.fate !== 'passed' || flow.way !== 'call') continue;
+      for (const address of flow.addresses) {
+        const others = namesOf(address).map(plainName);
+        if (others.length >= NAMES_OF_ADDRESS && leads.hasUnread) crowded.add(address);
+        for (const name of leads.namesAt(address, flow.lastMs, others)) {
+          const key = keyOf({ ...entry.target, name, address: undefined });
+          if (this.#flows.has(key) || added.has(key)) {
+            yield undefined;
+          } else if (added.size >= MAX_ADDED) {
+            left += 1;
+            yield undefined;
+          } else {
+            added.add(key);
+            yield { ...flow, name, addresses: [address], hasMore: false };
+          }
+        }
+      }
+    }
+    if (left + crowded.size > 0)
+      yield { kind: 'missing', subject, what: 'names', count: left + crowded.size };
   }
 
   #takeFlow(event: FlowEvent): void {
@@ -130,20 +199,22 @@ export class SeenTargets {
     else if (names.length === 0) this.#enterFlow({ ...target, address: packet.dst }, packet.dst, event);
   }
 
-  #takeLookup({ subject, verdict, reason, rule, qname, timeMs, count, process }: DnsEvent): void {
+  #takeLookup(event: DnsEvent): void {
+    const { subject, verdict, reason, rule, qname, timeMs, count, process, addresses } = event;
     if (reason === 'dns-unreadable') this.#countUnread(subject, reason, count);
     if (qname === undefined || reason === 'dns-unreadable') return;
     if (verdict !== 'allow' && process && this.#ignored.has(process.pid)) return;
     // An answer that teaches nothing was not refused to whoever asked.
     const isRefused = verdict === 'deny' && REFUSING.includes(reason);
     const fate = reason === 'dns-denied' ? 'barred' : isRefused ? 'refused' : 'passed';
-    this.#enterLookup({
+    this.#lookups.enter({
       subject,
       name: plainName(qname),
       fate,
       timeMs,
       count,
       ...(rule !== undefined && { rule }),
+      ...(ANSWERED.includes(reason) && { addresses }),
     });
   }
 
@@ -194,10 +265,6 @@ export class SeenTargets {
     if (entry.addresses.includes(address)) return;
     if (entry.addresses.length < MAX_ADDRESSES) entry.addresses.push(address);
     else entry.hasMore = true;
-  }
-
-  #enterLookup(looked: Looked): void {
-    if (!this.#lookups.enter(looked)) this.#others += looked.count;
   }
 
   #countUnread(subject: string, reason: Reason, count: number): void {

@@ -55,11 +55,29 @@ export interface SeenUnread {
   readonly count: number;
 }
 
-/** What was seen since the start; `others`: flows and lookups past the limit, which are only counted. */
+/**
+ * What a list may lack. `lookups`: so many found no room, and calls to their names stand as addresses; `names`: so many
+ * addresses may have more names than are kept.
+ */
+export interface SeenMissing {
+  readonly kind: 'missing';
+  readonly subject: string;
+  readonly what: 'lookups' | 'names';
+  readonly count: number;
+}
+
+/** Anything that was seen. */
+export type SeenLine = SeenFlow | SeenLookup | SeenUnread | SeenMissing;
+
+/** Names of one address that an enforcer keeps, whoever looked them up. */
+export const NAMES_OF_ADDRESS = 8;
+
+/** What was seen since the start; `others`: flows past the limit, which are only counted. */
 export interface Seen {
   readonly flows: readonly SeenFlow[];
   readonly lookups: readonly SeenLookup[];
   readonly unread: readonly SeenUnread[];
+  readonly missing: readonly SeenMissing[];
   readonly others: number;
   readonly lost: number;
 }

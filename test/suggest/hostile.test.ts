@@ -66,8 +66,8 @@ test('names that shared an address within a second are all in the list, or it sa
   }
   assert.ok(addressKey(addr16));
   seen.take(flowEvent('203.0.113.5', 443, { names: ['a0.example.com'] })); // the kernel folds the others into it
-  const { flows, lookups } = seen.list(() => book.namesOf(addr16));
-  const text = listOf({ flows, lookups }, { format: 'flags' });
+  const { flows, lookups, missing: told } = seen.list(() => book.namesOf(addr16));
+  const text = listOf({ flows, lookups, missing: told }, { format: 'flags' });
   const missing = 30 - (text.match(/-name=/gu) ?? []).length;
   assert.ok(
     missing === 0 || /missing/u.test(text),

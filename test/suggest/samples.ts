@@ -37,7 +37,7 @@ export const ENFORCING: Enforcing = {
 };
 
 /** Nothing. */
-export const NOTHING: Seen = { flows: [], lookups: [], unread: [], others: 0, lost: 0 };
+export const NOTHING: Seen = { flows: [], lookups: [], unread: [], missing: [], others: 0, lost: 0 };
 
 const SEEN_ONCE = { subject: 'host', fate: 'passed', count: 1, firstMs: TIME_MS, lastMs: TIME_MS } as const;
 
@@ -109,11 +109,11 @@ export function listOf(
 
 /** What an enforcer answers. */
 export function linesOf(
-  { flows, lookups, unread, others, lost }: Seen,
+  { flows, lookups, unread, missing, others, lost }: Seen,
   enforcing: Enforcing,
   denials: readonly Denial[] = [],
 ): string[] {
-  const lines = [...flows, ...lookups, ...unread, ...denials];
+  const lines = [...flows, ...lookups, ...unread, ...missing, ...denials];
   return [{ ...enforcing, others, lost, lines: lines.length }, ...lines].map((each) => JSON.stringify(each));
 }
 

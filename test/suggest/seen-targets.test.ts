@@ -60,9 +60,9 @@ describe('SeenTargets tells flows apart', () => {
     );
     assert.deepEqual(flowsOf(targets), [
       'host passed call 6 443 - 198.51.100.7 2',
-      'container:web passed call 6 443 - 198.51.100.7 1',
       'host refused call 6 443 - 198.51.100.7 1',
       'host barred call 6 443 - 198.51.100.7 2',
+      'container:web passed call 6 443 - 198.51.100.7 1',
     ]);
   });
   test('of ICMP by type, and of protocols without ports by no port', () => {
@@ -123,6 +123,21 @@ describe('SeenTargets takes a name', () => {
       'host passed call 6 443 a.test 198.51.100.7 1',
       'host passed call 6 443 b.test 198.51.100.7 1',
     ]);
+  });
+  test('that shares its address with many, each by its own answer, but not one that was looked up later', () => {
+    const targets = collect();
+    const names = Array.from({ length: 30 }, (_, number) => `n${number}.test`);
+    for (const name of names) targets.look('host', name, TIME_MS, ['198.51.100.7']);
+    targets.look('host', 'elsewhere.test', TIME_MS, ['198.51.100.8']);
+    targets.look('host', 'later.test', TIME_MS + 60_000, ['198.51.100.7']);
+    targets.look('container:web', 'other.test', TIME_MS, ['198.51.100.7']);
+    targets.take(flowEvent('198.51.100.7', 443, { names: ['n0.test'] }));
+    const { flows, missing } = targets.list(() => names.slice(0, 8));
+    assert.deepEqual(
+      flows.map(({ name, addresses }) => `${name} ${addresses.join()}`),
+      names.map((name) => `${name} 198.51.100.7`),
+    );
+    assert.deepEqual(missing, []);
   });
   test('of a refused private answer, and without case and final dot', () => {
     const targets = collect(
@@ -256,12 +271,37 @@ describe('SeenTargets is bounded', () => {
     const { flows, others } = targets.list(NOWHERE);
     assert.deepEqual([flows.length, others, flows[0]?.count], [16_384, 100, 2]);
   });
-  test('past 16,384 lookups it counts, and then takes any name for looked up', () => {
+  test('past 16,384 lookups it counts, and takes no name for looked up that it does not know', () => {
     const targets = collect();
     for (let number = 0; number < 16_384 + 100; number += 1) targets.look('host', `n${number}.test`, TIME_MS);
     targets.take(flowEvent('198.51.100.7', 443, { names: ['n16400.test'] }));
-    const { lookups, others, flows } = targets.list(NOWHERE);
-    assert.deepEqual([lookups.length, others, flows[0]?.name], [16_384, 100, 'n16400.test']);
+    const { lookups, missing, flows } = targets.list(NOWHERE);
+    assert.deepEqual([lookups.length, flows[0]?.name], [16_384, undefined]);
+    assert.deepEqual(missing, [{ kind: 'missing', subject: 'host', what: 'lookups', count: 100 }]);
+  });
+  test('subjects share the room for lookups: who has most makes room, and is told so', () => {
+    const targets = collect();
+    for (let number = 0; number < 16_384; number += 1) targets.look('host', `n${number}.test`, TIME_MS);
+    for (let number = 0; number < 10_000; number += 1)
+      targets.look('container:web', `w${number}.test`, TIME_MS);
+    const { lookups, missing } = targets.list(NOWHERE);
+    const namesOf = (subject: string) => lookups.filter((each) => each.subject === subject);
+    assert.deepEqual([namesOf('host').length, namesOf('container:web').length], [8_192, 8_192]);
+    assert.deepEqual(
+      missing.map(({ subject, count }) => [subject, count]),
+      [
+        ['host', 8_192],
+        ['container:web', 1_808],
+      ],
+    );
+  });
+  test('of names whose addresses found no room it says so', () => {
+    const targets = collect(flowEvent('198.51.100.7', 443));
+    for (let number = 0; number < 100; number += 1)
+      targets.look('host', 'a.test', TIME_MS, [`198.51.100.${number}`]);
+    assert.deepEqual(targets.list(NOWHERE).missing, [
+      { kind: 'missing', subject: 'host', what: 'names', count: 36 },
+    ]);
   });
   test('of one name it keeps 16 addresses, and says that there were more', () => {
     const targets = collect();

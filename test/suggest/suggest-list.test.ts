@@ -243,7 +243,19 @@ describe('a list says', () => {
       /^# a\.example was also reached after its lease had ended/mu,
     ],
     ['that events were lost', { lost: 3 }, {}, /^# 3 events were lost/mu],
-    ['that there was no room', { others: 3 }, {}, /^# 3 packets or lookups found no room/mu],
+    ['that there was no room', { others: 3 }, {}, /^# 3 packets found no room/mu],
+    [
+      'that lookups found no room',
+      { missing: [{ kind: 'missing', subject: 'host', what: 'lookups', count: 4 }] },
+      {},
+      /^# 4 lookups found no room any more: their names are missing/mu,
+    ],
+    [
+      'that names are missing',
+      { missing: [{ kind: 'missing', subject: 'host', what: 'names', count: 5 }] },
+      {},
+      /^# 5 addresses may have more names than are kept: such names are missing/mu,
+    ],
     [
       'what could not be read',
       { unread: [{ kind: 'unread', subject: 'host', reason: 'ethertype', count: 2 }] },
