@@ -1,5 +1,6 @@
 import { askControl } from '../control/client.ts';
 import { controlPath } from '../enforcer/control-path.ts';
+import { endLine } from '../suggest/seen.ts';
 import type { Command } from './commands.ts';
 import { mentionOthers } from './others.ts';
 import type { SuggestOptions } from './suggest-flags.ts';
@@ -21,8 +22,19 @@ export async function runSuggest(options: SuggestOptions): Promise<number> {
     return NOT_ENFORCING;
   }
   const lines: string[] = [];
-  for await (const line of answer) lines.push(line);
-  const { writeSuggestion } = await import('./write-suggestion.ts');
-  process.stdout.write(await writeSuggestion(lines, options));
+  let text: string | undefined;
+  for await (const line of answer) {
+    lines.push(line);
+    if (line !== endLine(lines.length - 1)) continue;
+    // The enforcer leaves our own lookups of reverse names out for as long as the connection is open.
+    text = await write(lines, options);
+    break;
+  }
+  process.stdout.write(text ?? (await write(lines, options)));
   return 0;
+}
+
+async function write(lines: readonly string[], options: SuggestOptions): Promise<string> {
+  const { writeSuggestion } = await import('./write-suggestion.ts');
+  return writeSuggestion(lines, options);
 }

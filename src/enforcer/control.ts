@@ -16,7 +16,7 @@ export interface Controlled extends Suggestible {
 export function takeRequests(instance: string, controlled: Controlled): ControlServer {
   const handlers = new Map<string, Handler>([
     ['observe', (request, answer) => observe(controlled.feed, request, answer)],
-    ['suggest', (request, answer) => answerSuggest(controlled, request, answer)],
+    ['suggest', answerSuggest(controlled)],
     ['told', (_request, answer) => tellOfFeed(controlled.feed, answer)],
     ['names', (_request, answer) => tellNames(controlled.book, answer)],
   ]);

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Answer } from '../control/server.ts';
+import type { Handler } from '../control/server.ts';
 import { formatAddress } from '../flow/address.ts';
 import { listAddresses } from '../netlink/addresses.ts';
 import type { SubjectPolicy } from '../policy/policy.ts';
@@ -9,9 +8,10 @@ import { parseAddress } from '../policy/prefix.ts';
 import { canonicalRule } from '../policy/rule.ts';
 import { formatRate } from '../policy/shaping.ts';
 import { subjectText } from '../policy/subject.ts';
-import type { Denial, Enforcing, SubjectInForce } from '../suggest/seen.ts';
+import { type Denial, type Enforcing, endLine, type SubjectInForce } from '../suggest/seen.ts';
 import type { SeenTargets } from '../suggest/seen-targets.ts';
 import type { NameBook } from './book.ts';
+import { LineSender } from './line-sender.ts';
 import type { EnforceOptions } from './options.ts';
 import { formatResolver } from './resolvers.ts';
 import type { Trust } from './trust.ts';
@@ -20,41 +20,56 @@ import type { Trust } from './trust.ts';
 export interface Suggestible {
   readonly seen: SeenTargets;
   readonly startedMs: number;
-  readonly inForce: { readonly options: EnforceOptions; readonly adopts: boolean; readonly trust: Trust };
+  readonly inForce: {
+    readonly options: EnforceOptions;
+    readonly adopts: boolean;
+    readonly trust: Pick<Trust, 'host'>;
+  };
   readonly policies: readonly SubjectPolicy[];
   /** Handles what has happened by now. */
   drain(): void;
   readonly book: NameBook;
 }
 
-const LINES_AT_ONCE = 1_000;
+/** Lists that are made at a time. */
+const MAX_AT_ONCE = 4;
+/** How long a reader may take no more before it gets no more. */
+const READER_LIMIT_MS = 60_000;
+/** How long the process that asked may take to explain what it got. */
+const EXPLAIN_LIMIT_MS = 10_000;
 const DEFAULT_EPHEMERAL_FROM = 32_768;
 
 /**
- * Answers with what was seen since the start, a line of JSON each: this enforcer first, with how many lines follow. The
- * process that asks, `pid`, is not seen: it looks up names only to explain the answer.
+ * Answers with what was seen since the start, a line of JSON each: this enforcer first, `endLine` last. The process that
+ * asks, `pid`, may look up reverse names to explain the answer until it closes the connection: these are not seen.
  */
-export async function answerSuggest(
-  source: Suggestible,
-  request: ReadonlyMap<string, unknown>,
-  answer: Answer,
-): Promise<void> {
-  source.drain();
-  const pid = request.get('pid');
-  if (typeof pid === 'number') source.seen.ignore(pid);
-  const { flows, lookups, unread, others, lost } = source.seen.list((address) =>
-    source.book.namesOf(parseAddress(address)),
-  );
-  const denials = source.policies.flatMap(denialsOf);
-  const lines = [...flows, ...lookups, ...unread, ...denials];
-  answer.send(`${JSON.stringify({ ...describeEnforcer(source), others, lost, lines: lines.length })}\n`);
-  // Events go on meanwhile.
-  for (let at = 0; at < lines.length; at += LINES_AT_ONCE) {
-    const some = lines.slice(at, at + LINES_AT_ONCE);
-    answer.send(some.map((each) => `${JSON.stringify(each)}\n`).join(''));
-    await nextTurn();
-  }
-  answer.end();
+export function answerSuggest(source: Suggestible): Handler {
+  let running = 0;
+  return async (request, answer) => {
+    if (running >= MAX_AT_ONCE) throw new Error(`${MAX_AT_ONCE} lists are being made already: ask again`);
+    const pid = request.get('pid');
+    const ignored = typeof pid === 'number' ? source.seen.ignore(pid) : undefined;
+    running += 1;
+    try {
+      source.drain();
+      const sender = new LineSender(answer, READER_LIMIT_MS);
+      if (await sender.sendAll(linesOf(source))) {
+        answer.send(`${endLine(sender.sent)}\n`);
+        if (ignored) await sender.onceClosed(EXPLAIN_LIMIT_MS);
+      }
+      answer.end();
+      source.drain();
+    } finally {
+      running -= 1;
+      ignored?.[Symbol.dispose]();
+    }
+  };
+}
+
+function* linesOf(source: Suggestible): Generator<object | undefined> {
+  yield { ...describeEnforcer(source), ...source.seen.counts };
+  yield* source.seen.lines((address) => source.book.namesOf(parseAddress(address)));
+  for (const each of source.policies) yield* denialsOf(each);
 }
 
 /** The lowest local port that the kernel gives to a socket which asks for none. */
@@ -98,10 +113,9 @@ function describeSubject({ subject, policy, names, shaping }: SubjectPolicy): Su
   };
 }
 
-function denialsOf({ subject, policy }: SubjectPolicy): Denial[] {
-  return policy.rules.flatMap((rule) =>
-    rule.action === 'deny'
-      ? [{ kind: 'denial', subject: subjectText(subject), rule: canonicalRule(rule), source: rule.source }]
-      : [],
-  );
+function* denialsOf({ subject, policy }: SubjectPolicy): Generator<Denial | undefined> {
+  for (const rule of policy.rules)
+    yield rule.action === 'deny'
+      ? { kind: 'denial', subject: subjectText(subject), rule: canonicalRule(rule), source: rule.source }
+      : undefined;
 }

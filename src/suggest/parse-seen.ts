@@ -3,6 +3,7 @@ import { REASONS } from '../flow/reason.ts';
 import {
   type Denial,
   type Enforcing,
+  endLine,
   FATES,
   type Seen,
   type SeenFlow,
@@ -24,14 +25,15 @@ export interface SeenByEnforcer {
 }
 
 /**
- * Parses the lines of an answer, each an object in JSON: the first is the enforcer with its counts, the others are
+ * Parses the lines of an answer, each an object in JSON: the first is the enforcer with its counts, the last is `endLine`, the others are
  * flows, lookups, what could not be read, and deny rules. Throws SyntaxError for anything else.
  */
 export function parseSeen(lines: readonly string[]): SeenByEnforcer {
-  const [first, ...others] = lines.map((line) => new Fields(JSON.parse(line), 'what was seen'));
-  if (!first) throw new SyntaxError('the enforcer answered nothing');
-  if (first.number('lines') !== others.length)
+  const told = lines.slice(0, -1);
+  if (lines.at(-1) !== endLine(told.length))
     throw new SyntaxError('the answer of the enforcer was cut short');
+  const [first, ...others] = told.map((line) => new Fields(JSON.parse(line), 'what was seen'));
+  if (!first) throw new SyntaxError('the enforcer answered nothing');
   const flows: SeenFlow[] = [];
   const lookups: SeenLookup[] = [];
   const unread: SeenUnread[] = [];

@@ -13,8 +13,6 @@ const MAX_FLOWS = 16_384;
 const MAX_ADDED = 65_536;
 /** Addresses of one flow that are kept. */
 const MAX_ADDRESSES = 16;
-/** Processes whose lookups are left out at a time. */
-const MAX_IGNORED = 64;
 /** Whether a socket of this host takes calls from anybody at an address and port of its own. */
 export type IsServed = (l4Proto: number, address: string, port: number) => boolean;
 
@@ -25,6 +23,7 @@ const PEERS_EPHEMERAL_FROM = 32_768;
 const UNREAD: readonly Reason[] = ['ethertype', 'unreadable', 'mapped'];
 /** The lookup itself was judged, not its answer. */
 const REFUSING: readonly Reason[] = ['dns-strict', 'dns-type', 'dns-denied'];
+const REVERSE_NAME = /\.(?:in-addr|ip6)\.arpa$/u;
 /** Its answer was read. */
 const ANSWERED: readonly Reason[] = ['learned', 'dns-inward', 'dns-failed'];
 /** Replies to pings, and errors about what others sent. */
@@ -66,7 +65,7 @@ export class SeenTargets {
   readonly #flows = new Map<string, FlowEntry>();
   readonly #lookups = new SeenLookups();
   readonly #unread = new Map<string, { readonly subject: string; readonly reason: Reason; count: number }>();
-  readonly #ignored = new Set<number>();
+  readonly #ignored = new Map<symbol, number>();
   #others = 0;
   #lost = 0;
 
@@ -97,13 +96,14 @@ export class SeenTargets {
     });
   }
 
-  /** Leaves the refused or audited lookups of a process out: one that asks on behalf of who reads the list. */
-  ignore(pid: number): void {
-    this.#ignored.add(pid);
-    for (const old of this.#ignored) {
-      if (this.#ignored.size <= MAX_IGNORED) return;
-      this.#ignored.delete(old);
-    }
+  /**
+   * Leaves the lookups of reverse names by a process out, those that are told of, until the result is disposed of: it asks
+   * on behalf of who reads the list.
+   */
+  ignore(pid: number): Disposable {
+    const token = Symbol(`lookups of ${pid}`);
+    this.#ignored.set(token, pid);
+    return { [Symbol.dispose]: () => void this.#ignored.delete(token) };
   }
 
   /** What found no room, and events that were lost. */
@@ -203,7 +203,7 @@ export class SeenTargets {
     const { subject, verdict, reason, rule, qname, timeMs, count, process, addresses } = event;
     if (reason === 'dns-unreadable') this.#countUnread(subject, reason, count);
     if (qname === undefined || reason === 'dns-unreadable') return;
-    if (verdict !== 'allow' && process && this.#ignored.has(process.pid)) return;
+    if (verdict !== 'allow' && REVERSE_NAME.test(plainName(qname)) && this.#isIgnored(process?.pid)) return;
     // An answer that teaches nothing was not refused to whoever asked.
     const isRefused = verdict === 'deny' && REFUSING.includes(reason);
     const fate = reason === 'dns-denied' ? 'barred' : isRefused ? 'refused' : 'passed';
@@ -216,6 +216,10 @@ export class SeenTargets {
       ...(rule !== undefined && { rule }),
       ...(ANSWERED.includes(reason) && { addresses }),
     });
+  }
+
+  #isIgnored(pid: number | undefined): boolean {
+    return [...this.#ignored.values()].some((each) => each === pid);
   }
 
   /* Names that taught the address to another subject explain nothing: this one would not learn it by them. */

@@ -69,6 +69,11 @@ export interface SeenMissing {
 /** Anything that was seen. */
 export type SeenLine = SeenFlow | SeenLookup | SeenUnread | SeenMissing;
 
+/** The line behind all others of an answer, of which there are so many: without it the answer was cut short. */
+export function endLine(lines: number): string {
+  return JSON.stringify({ kind: 'end', lines });
+}
+
 /** Names of one address that an enforcer keeps, whoever looked them up. */
 export const NAMES_OF_ADDRESS = 8;
 

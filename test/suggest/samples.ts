@@ -3,13 +3,14 @@ import { Protocol } from '../../src/flow/protocol.ts';
 import { draftSuggestions, type Wish } from '../../src/suggest/draft.ts';
 import { parseSeen } from '../../src/suggest/parse-seen.ts';
 import { renderDraft } from '../../src/suggest/render-draft.ts';
-import type {
-  Denial,
-  Enforcing,
-  Seen,
-  SeenFlow,
-  SeenLookup,
-  SubjectInForce,
+import {
+  type Denial,
+  type Enforcing,
+  endLine,
+  type Seen,
+  type SeenFlow,
+  type SeenLookup,
+  type SubjectInForce,
 } from '../../src/suggest/seen.ts';
 import { FLOW, LOOKUP, TIME_MS } from '../flow/events.ts';
 
@@ -114,7 +115,8 @@ export function linesOf(
   denials: readonly Denial[] = [],
 ): string[] {
   const lines = [...flows, ...lookups, ...unread, ...missing, ...denials];
-  return [{ ...enforcing, others, lost, lines: lines.length }, ...lines].map((each) => JSON.stringify(each));
+  const told = [{ ...enforcing, others, lost }, ...lines].map((each) => JSON.stringify(each));
+  return [...told, endLine(told.length)];
 }
 
 /** The lines of a list that are no remarks. */

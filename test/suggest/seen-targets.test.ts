@@ -231,10 +231,19 @@ describe('SeenTargets keeps lookups', () => {
   test('but not those of who asks for the list', () => {
     const process = { pid: 77, uid: 0, comm: 'node' };
     const targets = collect();
-    targets.ignore(77);
+    const [first, second] = [targets.ignore(77), targets.ignore(77)];
     targets.take(lookupEvent('7.100.51.198.in-addr.arpa', { process }));
     targets.take(lookupEvent('a.test', { process: { ...process, pid: 78 } }));
-    assert.deepEqual(lookupsOf(targets), ['host passed a.test 1 -']);
+    targets.take(lookupEvent('b.test', { process }));
+    first[Symbol.dispose]();
+    targets.take(lookupEvent('8.100.51.198.in-addr.arpa', { process }));
+    second[Symbol.dispose]();
+    targets.take(lookupEvent('9.100.51.198.in-addr.arpa', { process }));
+    assert.deepEqual(lookupsOf(targets), [
+      'host passed a.test 1 -',
+      'host passed b.test 1 -',
+      'host passed 9.100.51.198.in-addr.arpa 1 -',
+    ]);
   });
   test('and counts what could not be read', () => {
     const targets = collect(

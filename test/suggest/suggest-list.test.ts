@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { readPolicies } from '../../src/formats/read-policies.ts';
 import type { SuggestionFormat } from '../../src/suggest/draft.ts';
 import { parseSeen } from '../../src/suggest/parse-seen.ts';
+import { endLine } from '../../src/suggest/seen.ts';
 import { bodyOf, ENFORCING, flowTo, linesOf, listOf, lookupOf, NOTHING, remarksOf } from './samples.ts';
 
 const FORMATS: readonly SuggestionFormat[] = ['flags', 'l7egg', 'cilium', 'networkpolicy'];
@@ -332,12 +333,18 @@ describe('more names than a policy has room for', () => {
 describe('parseSeen', () => {
   const lines = linesOf({ ...NOTHING, flows: [flowTo('198.51.100.1', 443, 'a.example')] }, ENFORCING);
   const rows: readonly (readonly [string, readonly string[], RegExp])[] = [
-    ['nothing', [], /answered nothing/u],
-    ['an answer that was cut short', lines.slice(0, 1), /was cut short/u],
-    ['no JSON', ['{'], /JSON/u],
-    ['no object', ['7'], /is an object/u],
-    ['an unknown kind', [lines[0] ?? '', '{"kind":"x"}'], /"kind" of what was seen is "x"/u],
-    ['a missing key', [lines[0] ?? '', '{"kind":"flow"}'], /"subject" of what was seen is undefined/u],
+    ['nothing', [], /was cut short/u],
+    ['nothing but its end', [endLine(0)], /answered nothing/u],
+    ['an answer without its end', lines.slice(0, -1), /was cut short/u],
+    ['an answer that lacks a line', lines.toSpliced(1, 1), /was cut short/u],
+    ['no JSON', ['{', endLine(1)], /JSON/u],
+    ['no object', ['7', endLine(1)], /is an object/u],
+    ['an unknown kind', [lines[0] ?? '', '{"kind":"x"}', endLine(2)], /"kind" of what was seen is "x"/u],
+    [
+      'a missing key',
+      [lines[0] ?? '', '{"kind":"flow"}', endLine(2)],
+      /"subject" of what was seen is undefined/u,
+    ],
   ];
   for (const [what, text, message] of rows)
     test(`refuses ${what}`, () => assert.throws(() => parseSeen(text), message));
