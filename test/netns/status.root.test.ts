@@ -29,6 +29,7 @@ import {
 import { isStatus, statusJson } from './status-schema.ts';
 
 const LIMIT_MS = 10_000;
+const DENIED = 'denied.ok.example';
 const HOOKS = ['socket', 'enter', 'send4', 'send6', 'end', 'call4', 'call6', 'leave'];
 
 let lab: Lab;
@@ -129,16 +130,16 @@ u.sendto(b'x', ('${ALLOWED_ADDRESS}', 9)); print('held', flush=True); time.sleep
   });
 
   test('a rule that refuses lookups counts them', async (context) => {
-    const flags = ['-iface=eth0', '-eface=eth0', '-cn=.example', `-deny-name=${BLOCKED}`];
+    const flags = ['-iface=eth0', '-eface=eth0', '-cn=.example', `-deny-name=${DENIED}`];
     const enforcer = await startFor(context, host, flags);
     const refused = async () => {
       const { rules } = await statusJson(host, enforcer.instance);
-      return rules.find(({ rule }) => rule === `-deny-name=${BLOCKED}`)?.refused;
+      return rules.find(({ rule }) => rule === `-deny-name=${DENIED}`)?.refused;
     };
     assert.equal(await refused(), 0);
-    await digShort(host, BLOCKED);
+    digShort(host, RESOLVERS[0].v4, [DENIED, 'A']);
     assert.equal(await refused(), 1);
-    await digShort(host, ALLOWED);
+    digShort(host, RESOLVERS[0].v4, [ALLOWED, 'A']);
     assert.equal(await refused(), 1);
   });
 
