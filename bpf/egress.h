@@ -156,13 +156,20 @@ __noinline int judge_query(struct __sk_buff *skb, __u32 area)
 static __always_inline void allow_flow(struct __sk_buff *skb, struct scratch *s)
 {
 	__u32 rule = s->result.rule, flags = 0;
-	struct rule_state *state = bpf_map_lookup_elem(&rule_states, &rule);
+	struct rule_state *state;
+	int kept = NOT_KEPT;
 
+	note_sender(skb, s);
+	if (is_tcp(&s->pkt))
+		kept = keep_with_socket(skb, s->area, 0);
+	/* A first packet that is sent again, or that another hook has judged as well: told, and counted. */
+	if (kept == KEPT_BEFORE)
+		return;
+	if (kept == KEPT_NOW)
+		flags = FLOW_OF_SOCKET;
+	state = bpf_map_lookup_elem(&rule_states, &rule);
 	if (state)
 		__sync_fetch_and_add(&state->allowed, 1);
-	note_sender(skb, s);
-	if (is_tcp(&s->pkt) && keep_with_socket(skb, s->area, 0))
-		flags = FLOW_OF_SOCKET;
 	keep_flow(skb, s, flags);
 	if (is_tcp(&s->pkt) && !is_first_tcp(&s->pkt) && s->result.verdict == VERDICT_ALLOW)
 		s->result.reason = REASON_ESTABLISHED;
