@@ -15,13 +15,18 @@ import { FLAGS, fileOf, gets, suggest, suggestRaw, wordsOf } from './suggest-lab
 
 /** Two names of one address. */
 const TWINS = ['one.twin.example', 'two.twin.example'] as const;
+/** More names of one address than an enforcer keeps of it. */
+const CROWD = Array.from({ length: 12 }, (_, index) => `n${10 + index}.crowd.example`);
 const SERVED = '8080';
 
 describe('a list', () => {
   let run: RunLab;
   let lab: SubjectLab;
   before(async () => {
-    run = await createRunLab(TWINS.flatMap((name) => addressRecords(name, ['198.51.100.200'])));
+    run = await createRunLab([
+      ...TWINS.flatMap((name) => addressRecords(name, ['198.51.100.200'])),
+      ...CROWD.flatMap((name) => addressRecords(name, ['198.51.100.201'])),
+    ]);
     lab = run.base;
   });
   after(() => run.close());
@@ -140,6 +145,30 @@ describe('a list', () => {
     const enforcer = await startFor(context, lab.host, words);
     assert.equal(await gets(lab.host, urls[1] ?? ''), true);
     await enforcer.stop();
+  });
+
+  test('has every name of an address that more names lead to than are kept', async () => {
+    const auditing = await startEnforcer(lab.host, [...FLAGS, '-audit']);
+    const urls = CROWD.map((name) => `http://${name}/`);
+    const all = await lab.host.runAsync('curl', ['-sS', '-m', '10', '--no-keepalive', ...urls]);
+    assert.equal(all.code, 0, all.stderr);
+    const list = await suggest(lab.host, auditing);
+    await auditing.stop();
+    assert.deepEqual(wordsOf(list).slice(2), [...CROWD.map((name) => `-name=${name}`), '-port=80/tcp']);
+    assert.doesNotMatch(list, /missing/u);
+  });
+
+  test('of a call from a low port to a high one has its address, and opens no port for calls from outside', async () => {
+    const auditing = await startEnforcer(lab.host, [...FLAGS, '-audit', '-inbound=22/tcp']);
+    lab.host.run('socat', ['-T1', '-', `TCP4:${NO_ADDRESS.v4}:40001,sourceport=1023,connect-timeout=1`]);
+    const list = await suggest(lab.host, auditing);
+    await auditing.stop();
+    assert.deepEqual(wordsOf(list).slice(2), [
+      `-cidr=${NO_ADDRESS.v4}`,
+      '-inbound=22/tcp',
+      '-port=40001/tcp',
+    ]);
+    assert.match(list, /was called from port 1023\/tcp, where no server was found: /u);
   });
 
   for (const shell of ['sh', 'bash'])
