@@ -1,16 +1,15 @@
 import type { DnsEvent, Event, FlowEvent, Packet } from '../flow/event.ts';
 import { Protocol, protocolNumber } from '../flow/protocol.ts';
 import type { Reason } from '../flow/reason.ts';
+import { FoldedFlows, type NamesOf } from './folded-flows.ts';
 import { PORTED } from './protocols.ts';
-import { type Fate, NAMES_OF_ADDRESS, type Seen, type SeenFlow, type SeenLine, type Way } from './seen.ts';
+import type { Fate, Seen, SeenFlow, SeenLine, Way } from './seen.ts';
 import { SeenLeads } from './seen-leads.ts';
 import { plainName, SeenLookups } from './seen-lookups.ts';
 import { addTo, newTally, type Tally, tallyOf } from './tally.ts';
 
 /** Flows that are told apart; those past it are counted together. */
 const MAX_FLOWS = 16_384;
-/** Flows of a subject that no event told of. */
-const MAX_ADDED = 65_536;
 /** Addresses of one flow that are kept. */
 const MAX_ADDRESSES = 16;
 /** Whether a socket of this host takes calls from anybody at an address and port of its own. */
@@ -31,9 +30,6 @@ const ICMP_REPLIES = [0, 3, 4, 5, 11, 12];
 const ICMPV6_REPLIES = [1, 2, 3, 4, 129];
 
 type IpPacket = Exclude<Packet, { family: 'unread' }>;
-
-/** Names that lead to an address, the first `NAMES_OF_ADDRESS` at most. */
-type NamesOf = (address: string) => readonly string[];
 
 interface Target {
   readonly subject: string;
@@ -151,32 +147,17 @@ export class SeenTargets {
   ): Generator<SeenLine | undefined> {
     const leads = new SeenLeads();
     yield* leads.enter(this.#lookups.leadsOf(subject));
-    const added = new Set<string>();
-    const crowded = new Set<string>();
-    let left = this.#lookups.lostOf(subject).leads;
+    const folded = new FoldedFlows(leads, namesOf);
     for (const entry of entries) {
       const flow = flowOf(entry);
       yield flow;
-      if (flow.fate !== 'passed' || flow.way !== 'call') continue;
-      for (const address of flow.addresses) {
-        const others = namesOf(address).map(plainName);
-        if (others.length >= NAMES_OF_ADDRESS && leads.hasUnread) crowded.add(address);
-        for (const name of leads.namesAt(address, flow.lastMs, others)) {
-          const key = keyOf({ ...entry.target, name, address: undefined });
-          if (this.#flows.has(key) || added.has(key)) {
-            yield undefined;
-          } else if (added.size >= MAX_ADDED) {
-            left += 1;
-            yield undefined;
-          } else {
-            added.add(key);
-            yield { ...flow, name, addresses: [address], hasMore: false };
-          }
-        }
-      }
+      folded.take(flow);
     }
-    if (left + crowded.size > 0)
-      yield { kind: 'missing', subject, what: 'names', count: left + crowded.size };
+    yield* folded.flows((flow, name) =>
+      this.#flows.has(keyOf({ ...flow, port: flow.port, name, address: undefined })),
+    );
+    const missing = folded.missing + this.#lookups.lostOf(subject).leads;
+    if (missing > 0) yield { kind: 'missing', subject, what: 'names', count: missing };
   }
 
   #takeFlow(event: FlowEvent): void {

@@ -304,6 +304,27 @@ describe('SeenTargets is bounded', () => {
       ],
     );
   });
+  test('of names that were folded it adds 65,536 flows, and says how many addresses are left, soon', () => {
+    const targets = collect();
+    for (let name = 0; name < 1_000; name += 1)
+      targets.look('host', `n${name}.test`, TIME_MS, ['198.51.100.7']);
+    for (let port = 1; port <= 16_000; port += 1) targets.take(flowEvent('198.51.100.7', port));
+    const { flows, missing } = targets.list(NOWHERE);
+    assert.equal(flows.length, 16_000 + 65_536);
+    assert.deepEqual(missing, [
+      { kind: 'missing', subject: 'host', what: 'names', count: 16_000 - Math.floor(65_536 / 1_000) },
+    ]);
+  });
+  test('of many names and flows of one place the work is bounded by what is known', () => {
+    const targets = collect();
+    for (let name = 0; name < 10_000; name += 1) {
+      targets.look('host', `n${name}.test`, TIME_MS, ['198.51.100.7']);
+      targets.take(flowEvent('198.51.100.7', 443, { names: [`n${name}.test`] }));
+    }
+    let steps = 0;
+    for (const _line of targets.lines(NOWHERE)) steps += 1;
+    assert.ok(steps < 50_000, `${steps} steps`);
+  });
   test('of names whose addresses found no room it says so', () => {
     const targets = collect(flowEvent('198.51.100.7', 443));
     for (let number = 0; number < 100; number += 1)
