@@ -29,12 +29,12 @@ export function observe(feed: EventFeed, request: ReadonlyMap<string, unknown>, 
   const past = last === undefined ? wanted : wanted.slice(wanted.length - Math.min(last, wanted.length));
   const queue = new EventQueue(answer, lineOf, makePace(PACE_MS), past);
   answer.send('');
+  answer.onceEnding(() => queue.finish(() => answer.end()));
   if (!follow) {
     queue.onceEmpty(() => answer.end());
     return;
   }
   const subscription = feed.subscribe(queue, wants);
-  answer.onceEnding(() => queue.flush());
   answer.onceClosed(() => subscription[Symbol.dispose]());
 }
 
