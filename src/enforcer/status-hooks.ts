@@ -60,6 +60,15 @@ export interface HooksStatus {
 export function readHooks(state: MapSource, pins: Pins, record: InstanceRecord | undefined): HooksStatus {
   const control = state.map('control').get(ONLY);
   const isReady = control !== undefined && readField(control, 'control', 'ready') === 1;
+  return readPinnedHooks(isReady, pins, record);
+}
+
+/** As `readHooks`, of pins of any layout; `isReady`: their start was not interrupted. Throws SystemError. */
+export function readPinnedHooks(
+  isReady: boolean,
+  pins: Pins,
+  record: InstanceRecord | undefined,
+): HooksStatus {
   const running = hooksInForce(pins, record);
   const interfaces = record ? readInterfaces(record, running) : readUnrecorded(running);
   const programIds = new Set(running.map(({ progId }) => progId));
