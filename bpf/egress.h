@@ -88,14 +88,19 @@ static __always_inline __u32 policy_flags(__u32 slot, __u32 policy)
 	return found ? found->flags : 0;
 }
 
+static __always_inline void count_refusal(__u32 rule)
+{
+	struct rule_state *state = bpf_map_lookup_elem(&rule_states, &rule);
+
+	if (state)
+		__sync_fetch_and_add(&state->refused, 1);
+}
+
 /* Tells that the scratch packet is refused, of the socket and the interface noted there. 0 = under audit, so it
  * passes.
  */
 static __always_inline int tell_denial(struct scratch *s)
 {
-	struct rule_state *state;
-	__u32 rule;
-
 	if (policy_flags(s->slot, s->policy) & POLICY_AUDIT) {
 		s->result.verdict = VERDICT_WOULD_DENY;
 		tell_flow(s->area);
@@ -103,10 +108,7 @@ static __always_inline int tell_denial(struct scratch *s)
 	}
 	s->result.verdict = VERDICT_DENY;
 	tell_flow(s->area);
-	rule = s->result.rule;
-	state = bpf_map_lookup_elem(&rule_states, &rule);
-	if (state)
-		__sync_fetch_and_add(&state->refused, 1);
+	count_refusal(s->result.rule);
 	return 1;
 }
 
@@ -145,6 +147,7 @@ __noinline int judge_query(struct __sk_buff *skb, __u32 area)
 		return QUERY_PASS;
 	}
 	/* In tc it is answered, see answer_query; a cgroup's hook can only drop it. */
+	count_refusal(s->result.rule);
 	is_answered = verdict == QUERY_REFUSE && s->area == PACKET_SCRATCH && !is_tcp(&s->pkt);
 	tell_query(skb, s, VERDICT_DENY, is_answered ? DNS_NXDOMAIN : 0);
 	return verdict;
@@ -153,13 +156,20 @@ __noinline int judge_query(struct __sk_buff *skb, __u32 area)
 static __always_inline void allow_flow(struct __sk_buff *skb, struct scratch *s)
 {
 	__u32 rule = s->result.rule, flags = 0;
-	struct rule_state *state = bpf_map_lookup_elem(&rule_states, &rule);
+	struct rule_state *state;
+	int kept = NOT_KEPT;
 
+	note_sender(skb, s);
+	if (is_tcp(&s->pkt))
+		kept = keep_with_socket(skb, s->area, 0);
+	/* A first packet that is sent again, or that another hook has judged as well: told, and counted. */
+	if (kept == KEPT_BEFORE)
+		return;
+	if (kept == KEPT_NOW)
+		flags = FLOW_OF_SOCKET;
+	state = bpf_map_lookup_elem(&rule_states, &rule);
 	if (state)
 		__sync_fetch_and_add(&state->allowed, 1);
-	note_sender(skb, s);
-	if (is_tcp(&s->pkt) && keep_with_socket(skb, s->area, 0))
-		flags = FLOW_OF_SOCKET;
 	keep_flow(skb, s, flags);
 	if (is_tcp(&s->pkt) && !is_first_tcp(&s->pkt) && s->result.verdict == VERDICT_ALLOW)
 		s->result.reason = REASON_ESTABLISHED;

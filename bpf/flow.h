@@ -190,6 +190,13 @@ __noinline int is_known_flow(struct __sk_buff *skb, __u32 area)
 	return 1;
 }
 
+static __always_inline int is_same_flow(struct flow_key *a, struct flow_key *b)
+{
+	return same_addr(&a->remote, &b->remote) && same_addr(&a->local, &b->local) &&
+	       *(__u32 *)&a->local_port_be == *(__u32 *)&b->local_port_be &&
+	       *(__u32 *)&a->policy == *(__u32 *)&b->policy;
+}
+
 enum socket_match {
 	SOCKET_NONE, /* the packet is of no TCP socket of this host, or begins a flow */
 	SOCKET_OTHER, /* the socket keeps no verdict that goes for this packet */
@@ -214,10 +221,7 @@ static __always_inline int match_socket(struct __sk_buff *skb, struct scratch *s
 	if (!kept)
 		return SOCKET_OTHER;
 	/* In full: the socket may have moved on to another peer since. */
-	if (!same_addr(&kept->key.remote, &key->remote) ||
-	    !same_addr(&kept->key.local, &key->local) ||
-	    *(__u32 *)&kept->key.local_port_be != *(__u32 *)&key->local_port_be ||
-	    *(__u32 *)&kept->key.policy != *(__u32 *)&key->policy)
+	if (!is_same_flow(&kept->key, key))
 		return SOCKET_OTHER;
 	if (kept->inbound) /* needs no rule */
 		return SOCKET_FLOW;
@@ -234,7 +238,13 @@ static __always_inline int match_socket(struct __sk_buff *skb, struct scratch *s
 	return pkt->tcp_flags & (TCP_RST | TCP_FIN) ? SOCKET_ENDING : SOCKET_FLOW;
 }
 
-/* So that a local flow neither depends on the LRU maps nor pays for them. */
+enum kept {
+	NOT_KEPT, /* it has no TCP socket of this host */
+	KEPT_NOW,
+	KEPT_BEFORE, /* the same, by a packet before this one */
+};
+
+/* So that a local flow neither depends on the LRU maps nor pays for them. Answers whether the socket keeps it. */
 __noinline int keep_with_socket(struct __sk_buff *skb, __u32 area, __u32 inbound)
 {
 	struct scratch *s = get_scratch(area);
@@ -242,13 +252,16 @@ __noinline int keep_with_socket(struct __sk_buff *skb, __u32 area, __u32 inbound
 	struct socket_flow *kept;
 
 	if (!s || !sk)
-		return 0;
+		return NOT_KEPT;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_TCP)
-		return 0;
+		return NOT_KEPT;
 	kept = bpf_sk_storage_get(&socket_flows, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!kept)
-		return 0;
+		return NOT_KEPT;
+	if (kept->epoch == s->epoch && kept->inbound == inbound && kept->rule == s->result.rule &&
+	    is_same_flow(&kept->key, &s->key))
+		return KEPT_BEFORE;
 	kept->epoch = 0;
 	kept->inbound = 0;
 	kept->key = s->key;
@@ -256,7 +269,7 @@ __noinline int keep_with_socket(struct __sk_buff *skb, __u32 area, __u32 inbound
 	kept->ifindex = s->asks_home ? skb->ifindex : 0;
 	kept->rule = s->result.rule;
 	kept->epoch = s->epoch;
-	return 1;
+	return KEPT_NOW;
 }
 
 /* The scratch packet, of the socket and the interface noted there, is the first of its flow. */

@@ -17,18 +17,19 @@ const LEGAL =
 
 /**
  * Parses the value of a flag that takes HOST:PORT. Without a host it is loopback; an IPv6 address stands in brackets.
- * Names are not looked up, so none but `localhost` is legal. Throws UsageError.
+ * Names are not looked up, so none but `localhost` is legal. Throws UsageError, which ends in
+ * `legal`.
  */
-export function parseEndpoint(flag: string, text: string): Endpoint {
+export function parseEndpoint(flag: string, text: string, legal: string = LEGAL): Endpoint {
   const [, bracketed, bare = '', portText = ''] =
     /^(?:(?:\[([^\]]*)\]|([^:[\]]*)):)?(\d+)$/u.exec(text) ?? [];
   const port = /^(?:0|[1-9]\d{0,4})$/u.test(portText) ? Number(portText) : -1;
-  if (port < 0 || port > 65_535) throw malformed(flag, text);
+  if (port < 0 || port > 65_535) throw malformed(flag, text, legal);
   const isNamed = bracketed !== undefined || (bare !== '' && bare !== 'localhost');
   if (!isNamed) return { host: LOOPBACK, port, isLoopback: true };
   const address = parseAddress(bracketed ?? bare, port);
   const isBracketed = bracketed !== undefined;
-  if (!address || isBracketed !== (bracketed ?? bare).includes(':')) throw malformed(flag, text);
+  if (!address || isBracketed !== (bracketed ?? bare).includes(':')) throw malformed(flag, text, legal);
   const host = formatAddress(address.addr16);
   return {
     host: address.scope === undefined ? host : `${host}%${address.scope}`,
@@ -37,6 +38,6 @@ export function parseEndpoint(flag: string, text: string): Endpoint {
   };
 }
 
-function malformed(flag: string, text: string): UsageError {
-  return new UsageError(`-${flag} "${text}" is nowhere to listen: ${LEGAL}`);
+function malformed(flag: string, text: string, legal: string): UsageError {
+  return new UsageError(`-${flag} "${text}" is nowhere to listen: ${legal}`);
 }

@@ -9,7 +9,7 @@ import { renderTable, TABLE_HEAD } from '../flow/render-table.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
 import { sayCutShort } from './cut-short.ts';
 import type { ObserveOptions } from './observe-flags.ts';
-import { mentionOthers } from './others.ts';
+import { nobodyTells } from './others.ts';
 import { RemarkWriter } from './remarks.ts';
 import { StdoutPrinter } from './stdout-printer.ts';
 import { terminalColours } from './terminal-colours.ts';
@@ -40,7 +40,7 @@ export async function runObserve(options: ObserveOptions): Promise<number> {
   const { remark } = new RemarkWriter({ title: `instance "${instance}": ` });
   const say = (text: string) => remark(text, 'notice');
   if (!pieces) {
-    say(`no process tells of events${mentionOthers(instance)}`);
+    say(nobodyTells(instance));
     return NOT_ENFORCING;
   }
   const printer = new StdoutPrinter(() => over.abort());
@@ -82,7 +82,7 @@ async function formOf(format: ObserveOptions['format']): Promise<Form> {
     case 'dict':
       return { head: '', print: eachBy((event) => `${renderDict(event)}\n${DICT_SEPARATOR}`) };
     case 'table':
-      return { head: `${TABLE_HEAD}\n`, print: eachBy((event) => renderTable(event, colour)) };
+      return { head: `${TABLE_HEAD}\n`, print: eachBy((event) => renderTable(event, { colour })) };
     default:
       return format satisfies never;
   }

@@ -1,9 +1,11 @@
 import { UsageError } from '../errors.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 
+const LEGAL = 'PORT, 127.0.0.1:PORT or [::1]:PORT, with a port of 0 to 65535, is legal';
+
 /** Parses the value of `-ui`, as `parseEndpoint` does. Throws UsageError, also where it is not on loopback. */
 export function parsePageAddress(text: string): Endpoint {
-  const endpoint = parseEndpoint('ui', text);
+  const endpoint = parseEndpoint('ui', text, LEGAL);
   const { port } = endpoint;
   if (endpoint.isLoopback && !endpoint.host.includes('%')) return endpoint;
   throw new UsageError(

@@ -5,7 +5,7 @@ import { SystemError, UsageError } from '../errors.ts';
 import type { FilterTexts } from '../flow/filter.ts';
 import { parseJson } from '../flow/parse-json.ts';
 import { sayCutShort } from './cut-short.ts';
-import { mentionOthers } from './others.ts';
+import { nobodyTells } from './others.ts';
 import { RemarkWriter } from './remarks.ts';
 import { terminalColours } from './terminal-colours.ts';
 import { WatchSession } from './watch-session.ts';
@@ -32,7 +32,7 @@ export async function runWatch({
   const lines = await askControl(controlPath(instance), request, over.signal);
   const { remark } = new RemarkWriter({ title: `instance "${instance}": ` });
   if (!lines) {
-    remark(`no process tells of events${mentionOthers(instance)}`, 'notice');
+    remark(nobodyTells(instance), 'notice');
     return NOT_ENFORCING;
   }
   const end = await show(

@@ -60,7 +60,9 @@ export function placeAt(path: string, what: string): CgroupPlace {
   if (path === mount || level === 0)
     throw new UsageError(`${what} is the root of all cgroups: one below it is legal`);
   if (!existsSync(`${path}/cgroup.procs`)) {
-    throw new UsageError(`${what} is not there: "${path}" is no directory of the cgroup2 tree at ${mount}`);
+    throw new UsageError(
+      `${what} is not there: "${path}" is no directory of the cgroup2 tree at ${mount}; -wait waits for it`,
+    );
   }
   return { path, id: statSync(path, { bigint: true }).ino, level };
 }

@@ -68,7 +68,11 @@ export function checkAddress(
   const other = speaking.find(letsPass);
   if (other)
     return { verdict: 'deny', because: `${other.source} holds ${address}, but not ${portText(target)}` };
-  return { verdict: 'deny', because: `no rule holds ${address}` };
+  const inward = listing.some(letsPass) && learnable.length === 0;
+  const hint = inward
+    ? `, an inward address: -cidr=${address} or -allow-private-answers lets names lead there`
+    : '';
+  return { verdict: 'deny', because: `no rule holds ${address}${hint}` };
 }
 
 function describeAllowing(rule: Rule, address: string, live: readonly LiveLease[]): string {

@@ -12,6 +12,7 @@ import { SeenTargets } from '../suggest/seen-targets.ts';
 import type { Asker } from './asker.ts';
 import { EventTeller, type Words } from './events.ts';
 import type { Fallback } from './fallback.ts';
+import { HeldRefusals } from './held-refusals.ts';
 import { IdleFlows, listEnds } from './idle-flows.ts';
 import type { KnownNames } from './known-names.ts';
 import { RefusedFlows } from './refused-flows.ts';
@@ -46,12 +47,14 @@ export class EventIntake implements Disposable {
   readonly #refusedFlows = new RefusedFlows();
   #ring: RingReader | undefined;
   #idleFlows: IdleFlows | undefined;
+  readonly #held: HeldRefusals;
   #losses: NodeJS.Timeout | undefined;
   #lostBefore = 0;
 
   constructor(context: IntakeContext) {
     this.#context = context;
     this.#teller = new EventTeller(context.words);
+    this.#held = new HeldRefusals(context.state, (raw) => this.#tellRaw(raw));
   }
 
   /** Begins to read, behind what was told until now. Throws SystemError. */
@@ -99,6 +102,7 @@ export class EventIntake implements Disposable {
   close(): void {
     clearInterval(this.#losses);
     this.#idleFlows?.close();
+    this.#held.close();
     this.#ring?.close();
   }
 
@@ -109,6 +113,11 @@ export class EventIntake implements Disposable {
   #take(raw: RawEvent): void {
     if (raw.kind === 'dns' && !this.#takeDns(raw)) return;
     this.#refusedFlows.take(raw);
+    this.#held.take(raw);
+    this.#tellRaw(raw);
+  }
+
+  #tellRaw(raw: RawEvent): void {
     const event = this.#teller.tell(raw);
     this.seen.take(event);
     this.feed.publish(event);

@@ -1,8 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Answer } from '../control/server.ts';
 import type { Event } from '../flow/event.ts';
 import { EventQueue } from '../flow/event-queue.ts';
 import type { EventFeed } from '../flow/feed.ts';
-import { FILTERS, type FilterTexts, NO_FILTER, parseFilter } from '../flow/filter.ts';
+import { FILTERS, type Filter, type FilterTexts, NO_FILTER, parseFilter } from '../flow/filter.ts';
 import { makePace } from '../flow/pace.ts';
 import { renderJson } from '../flow/render-json.ts';
 
@@ -17,15 +18,22 @@ export interface ObserveRequest {
 
 /** From one piece to the next for a reader: what comes meanwhile is sent together. */
 const PACE_MS = 20;
+/** Past events that are looked at before others get a turn. */
+const PAST_IN_A_TURN = 256;
 
 /* Many readers of one event: it is written once. */
 const lines = new WeakMap<Event, string>();
 
 /** Answers with events as lines of JSON, past ones first. Throws UsageError, SyntaxError for a bad request. */
-export function observe(feed: EventFeed, request: ReadonlyMap<string, unknown>, answer: Answer): void {
+export async function observe(
+  feed: EventFeed,
+  request: ReadonlyMap<string, unknown>,
+  answer: Answer,
+): Promise<void> {
   const { follow, last, filter } = parseRequest(request);
   const wants = parseFilter(filter, Date.now());
-  const wanted = feed.past(wants);
+  answer.onceEnding(() => {}); // not whole before the past was looked at
+  const wanted = await pastOf(feed, wants);
   const past = last === undefined ? wanted : wanted.slice(wanted.length - Math.min(last, wanted.length));
   const queue = new EventQueue(answer, lineOf, makePace(PACE_MS), past);
   answer.send('');
@@ -36,6 +44,17 @@ export function observe(feed: EventFeed, request: ReadonlyMap<string, unknown>, 
   }
   const subscription = feed.subscribe(queue, wants);
   answer.onceClosed(() => subscription[Symbol.dispose]());
+}
+
+/* A filter may cost much, and there are thousands of events: others get a turn between. */
+async function pastOf(feed: EventFeed, wants: Filter): Promise<Event[]> {
+  const pieces = feed.pastInPieces(wants, PAST_IN_A_TURN);
+  for (;;) {
+    const step = pieces.next();
+    // In one turn with what the caller does next: nothing comes between.
+    if (step.done) return step.value;
+    await nextTurn();
+  }
 }
 
 function lineOf(event: Event): string {

@@ -46,6 +46,29 @@ export class EventFeed {
     return taken;
   }
 
+  /**
+   * As `past`, `most` looked at from one step to the next: for who gives others a turn between. What comes meanwhile is
+   * among what it answers; what went meanwhile, unseen, counts as lost.
+   */
+  *pastInPieces(wants: (event: Event) => boolean, most: number): Generator<void, Event[]> {
+    const taken: Event[] = [];
+    const reader = { take: (event: Event) => taken.push(event) > 0 };
+    const subscription = { reader, wants, lost: 0 };
+    const looked = this.after(0, this.#keep).at(-1)?.seq ?? 0;
+    let seq = 0;
+    for (;;) {
+      // The last step has no end of its own: from there on the caller follows.
+      const piece = this.after(seq, seq < looked ? most : this.#keep);
+      for (const event of piece) {
+        if (seq > 0) subscription.lost += event.seq - seq - 1;
+        deliver(subscription, event);
+        seq = event.seq;
+      }
+      if (piece.length === 0 || (piece.length < most && seq >= looked)) return taken;
+      yield;
+    }
+  }
+
   /** How many events there were. */
   get published(): number {
     return this.#published;

@@ -102,7 +102,7 @@ function anyOf(texts: readonly string[], parse: (text: string) => Test): Test | 
 }
 
 function parseVerdict(text: string): Test {
-  const verdict = VERDICTS.find((each) => each === text);
+  const verdict = VERDICTS.find((each) => each === text.toLowerCase());
   if (verdict) return (event) => event.verdict === verdict;
   throw new UsageError(`verdict "${text}" is not one: allow, deny or would_deny is legal`);
 }
@@ -131,7 +131,7 @@ function parsePortTest(text: string): Test {
 }
 
 function parseProto(text: string): Test {
-  const number = protocolNumber(text);
+  const number = protocolNumber(text.toLowerCase());
   if (number === undefined)
     throw new UsageError(
       `proto "${text}" is not a protocol: tcp, udp, icmp, icmpv6, sctp or proto-47 is legal`,

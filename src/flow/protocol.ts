@@ -24,7 +24,7 @@ const numbers = new Map([...words].map(([number, word]): [string, number] => [wo
 
 /** The number of a protocol's word, as `protocolWord` writes it; undefined for another text. */
 export function protocolNumber(word: string): number | undefined {
-  const [, digits] = /^proto-(\d{1,3})$/u.exec(word) ?? [];
+  const [, digits] = /^proto[-:](\d{1,3})$/u.exec(word) ?? [];
   const number = digits === undefined ? numbers.get(word) : Number(digits);
   return number !== undefined && number <= 255 ? number : undefined;
 }

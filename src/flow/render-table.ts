@@ -3,12 +3,12 @@ import type { DnsEvent, Event, FlowEvent } from './event.ts';
 import {
   formatCauseOf,
   formatLost,
+  formatMoment,
   formatNames,
   formatProcess,
   formatTarget,
-  formatTime,
-  type Painter,
   paintVerdict,
+  type TextOptions,
 } from './render-text.ts';
 
 /** Columns but for the last, with their widths. What is wider pushes the rest of its line. */
@@ -27,14 +27,14 @@ export const TABLE_HEAD = [...COLUMNS.map(([title, width]) => title.padEnd(width
 );
 
 /** An event as a row of a table, without the line break. */
-export function renderTable(event: Event, colour: Painter): string {
+export function renderTable(event: Event, { colour, nowMs }: TextOptions): string {
   const isJudged = event.kind === 'flow' || event.kind === 'dns';
   const [cells, last] = isJudged ? judgedCells(event) : [['', '', '', '', ''], sentence(event)];
   const [, ...widths] = COLUMNS.map(([, width]) => width);
   const padded = cells.map((cell, index) => cell.padEnd(widths[index] ?? 0));
   if (isJudged) padded[0] = paintVerdict(event.verdict, padded[0] ?? '', colour);
   const lost = event.lost > 0 ? ` ${formatLost(event.lost)}` : '';
-  return [formatTime(event.timeMs), ...padded, last + lost].join('  ');
+  return [formatMoment(event.timeMs, nowMs), ...padded, last + lost].join('  ');
 }
 
 function judgedCells(event: FlowEvent | DnsEvent): [string[], string] {

@@ -25,18 +25,22 @@ export const PLAIN: Painter = {
 /** What a line needs besides the event. */
 export interface TextOptions {
   readonly colour: Painter;
+  /** When it is read: what is not of that day has its date. Default: now. */
+  readonly nowMs?: number;
 }
 
 const VERDICT_COLUMNS = 'would_deny'.length;
 const MAX_SHOWN = 3;
+/** Within that a time of day says it all, whatever the date. */
+const HALF_A_DAY_MS = 43_200_000;
 
 /**
  * An event as one line of text without the line break, time of day in the local zone:
  * `10:42:01.123 deny       curl[1234] www.example.com 198.51.100.7:443/tcp port by .example.com x5`.
  * Unknown process and names are `-`. What came from outside is escaped.
  */
-export function renderText(event: Event, { colour }: TextOptions): string {
-  const time = colour.dim(formatTime(event.timeMs));
+export function renderText(event: Event, { colour, nowMs }: TextOptions): string {
+  const time = colour.dim(formatMoment(event.timeMs, nowMs));
   const lost = event.lost > 0 ? [colour.dim(formatLost(event.lost))] : [];
   return [time, ...columns(event, colour), ...lost].join(' ');
 }
@@ -134,7 +138,7 @@ function trafficWords({ traffic }: FlowEvent): string[] {
 }
 
 function lookupWords({ qtype, rcode, unparsed, addresses }: DnsEvent): string[] {
-  const failure = rcode === undefined || rcode === 'noerror' ? undefined : rcode;
+  const failure = rcode === undefined || rcode === 'noerror' ? undefined : `rcode=${rcode.toUpperCase()}`;
   const words = [qtype?.toUpperCase(), failure, unparsed].filter((word) => word !== undefined);
   return addresses.length > 0 ? [...words, formatSome(addresses, ' ')] : words;
 }
@@ -147,6 +151,15 @@ function formatSome(texts: readonly string[], separator: string): string {
   const shown = texts.slice(0, MAX_SHOWN).map(escapeControl).join(separator);
   if (texts.length > MAX_SHOWN) return `${shown}${separator}+${texts.length - MAX_SHOWN}`;
   return shown || '-';
+}
+
+/** As `formatTime`, behind the date where that is not today's. */
+export function formatMoment(timeMs: number, nowMs: number = Date.now()): string {
+  if (Math.abs(nowMs - timeMs) < HALF_A_DAY_MS) return formatTime(timeMs);
+  const date = new Date(timeMs);
+  if (date.toDateString() === new Date(nowMs).toDateString()) return formatTime(timeMs);
+  const two = (number: number) => String(number).padStart(2, '0');
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${formatTime(timeMs)}`;
 }
 
 /** Time of day in the local zone, with milliseconds. */

@@ -106,20 +106,26 @@ function isShort(label: string): boolean {
   return label.length <= MAX_LABEL;
 }
 
-/** By rows of the table of prefixes: `reached[i]` = the pattern so far matches the first i characters. */
+/* What stands behind a `*` is sought further right as long as it does not match: of several only the last may move. */
 function matchesLabel(pattern: string, label: string): boolean {
-  let reached = [true, ...Array.from(label, () => false)];
-  for (const sign of pattern) {
-    if (sign === '*') {
-      const first = reached.indexOf(true);
-      reached = reached.map((_, index) => first >= 0 && index >= first);
+  let [at, behindStar, soughtFrom] = [0, -1, 0];
+  let index = 0;
+  while (index < label.length) {
+    if (pattern[at] === '*') {
+      at += 1;
+      [behindStar, soughtFrom] = [at, index];
+    } else if (pattern[at] === label[index]) {
+      at += 1;
+      index += 1;
+    } else if (behindStar >= 0) {
+      soughtFrom += 1;
+      [at, index] = [behindStar, soughtFrom];
     } else {
-      reached = reached.map(
-        (_, index) => index > 0 && reached[index - 1] === true && label[index - 1] === sign,
-      );
+      return false;
     }
   }
-  return reached[label.length] === true;
+  while (pattern[at] === '*') at += 1;
+  return at === pattern.length;
 }
 
 function withoutFinalDot(text: string): string {

@@ -30,7 +30,7 @@ test(`${STUCK} readers that do not read, and one that does: an end within a seco
     answer.onceClosed(() => {
       open -= 1;
     });
-    observe(feed, request, answer);
+    return observe(feed, request, answer);
   };
   using server = new ControlServer(scratch.path, new Map([['observe', handler]]));
   const clients = Array.from({ length: STUCK + 1 }, () => new RawClient(scratch.path));

@@ -68,6 +68,8 @@ describe('parseFilter lets through, and does not:', () => {
     [{ proto: ['tcp'] }, [FLOW, WEB6], [LOOKUP, PING, UNREAD, LIFECYCLE]],
     [{ proto: ['udp', 'icmpv6'] }, [LOOKUP, PING6], [FLOW, PING]],
     [{ proto: ['proto-47'] }, [GRE], [FLOW]],
+    [{ proto: ['proto:47'] }, [GRE], [FLOW]],
+    [{ proto: ['UDP'], verdict: ['Deny'] }, [LOOKUP], [FLOW]],
     [{ proto: ['gre'] }, [GRE], [FLOW]],
     [{ proto: ['proto-6'] }, [FLOW], [LOOKUP]],
     [{ process: ['curl'] }, [FLOW, LOOKUP], [PYTHON, NOBODYS, UNREAD, LIFECYCLE]],
@@ -110,11 +112,11 @@ describe('parseFilter lets through, and does not:', () => {
 
 describe('parseFilter refuses, and quotes:', () => {
   const rows: readonly (readonly [name: (typeof FILTERS)[number], texts: readonly string[]])[] = [
-    ['verdict', ['drop', 'Allow', 'would-deny', '', 'undefined']],
+    ['verdict', ['drop', 'allowed', 'would-deny', '', 'undefined']],
     ['name', ['a..b', '', 'a b', '.example.com', 'a.**.b', '192.0.2.1', '*/x']],
     ['to', ['a.test', '192.0.2.256', '192.0.2.0/33', '', '192.0.2.1:443', '2001:db8::/129']],
     ['port', ['0', '65536', '9-1', '443/quic', 'https', '', 'icmp:256', '-1', '1e3']],
-    ['proto', ['TCP', 'proto-256', 'proto-', '6', 'quic', '']],
+    ['proto', ['tpc', 'proto-256', 'proto-', '6', 'quic', '']],
     ['process', ['']],
     ['rule', ['']],
     [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Event, FlowEvent } from '../../src/flow/event.ts';
 import { type Painter, PLAIN, renderText } from '../../src/flow/render-text.ts';
-import { FLOW, LIFECYCLE, LOOKUP, POLICY, SHAPES } from './events.ts';
+import { FLOW, LIFECYCLE, LOOKUP, POLICY, SHAPES, TIME_MS } from './events.ts';
 
 const { process: _process, ...UNKNOWN_PROCESS } = FLOW;
 const { rule: _rule, ...NO_RULE } = FLOW;
@@ -149,7 +149,7 @@ const rows: readonly (readonly [title: string, event: Event, line: string])[] = 
   [
     'an answer with an error',
     { ...LOOKUP, verdict: 'allow', reason: 'dns-failed', rcode: 'nxdomain' },
-    'allow      curl[1234] evil.test 192.0.2.53:53/udp dns-failed AAAA nxdomain',
+    'allow      curl[1234] evil.test 192.0.2.53:53/udp dns-failed AAAA rcode=NXDOMAIN',
   ],
   ['one lost event', { ...LIFECYCLE, lost: 1 }, 'detached eth1 the interface is gone (1 event lost before)'],
   [
@@ -188,7 +188,7 @@ const rows: readonly (readonly [title: string, event: Event, line: string])[] = 
 
 for (const [title, event, line] of rows) {
   test(`renderText shows ${title}`, () => {
-    assert.equal(renderText(event, { colour: PLAIN }), `03:04:05.006 ${line}`);
+    assert.equal(renderText(event, { colour: PLAIN, nowMs: TIME_MS }), `03:04:05.006 ${line}`);
   });
 }
 
@@ -207,7 +207,7 @@ for (const [verdict, painted] of [
 ] as const) {
   test(`renderText paints ${verdict}`, () => {
     assert.equal(
-      renderText({ ...FLOW, verdict }, { colour: TAGS }),
+      renderText({ ...FLOW, verdict }, { colour: TAGS, nowMs: TIME_MS }),
       `<dim>03:04:05.006</> ${painted} <dim>curl[1234]</> <strong>www.example.com</> 198.51.100.7:443/tcp <dim>by .example.com</>`,
     );
   });
@@ -215,6 +215,12 @@ for (const [verdict, painted] of [
 
 for (const [title, event] of SHAPES) {
   test(`renderText gives one printable line of ${title}`, () => {
-    assert.doesNotMatch(renderText(event, { colour: PLAIN }), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+    assert.doesNotMatch(renderText(event, { colour: PLAIN, nowMs: TIME_MS }), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
   });
 }
+
+test('renderText has the date of what is not of today', () => {
+  const later = TIME_MS + 3 * 86_400_000;
+  assert.match(renderText(FLOW, { colour: PLAIN, nowMs: later }), /^2026-01-02 03:04:05\.006 allow/u);
+  assert.match(renderText(FLOW, { colour: PLAIN, nowMs: TIME_MS + 3_600_000 }), /^03:04:05\.006 allow/u);
+});

@@ -117,7 +117,7 @@ describe('check of another subject', () => {
     assert.match(await asked('two.ok.example:80'), /198\.51\.100\.2 is refused: .* denies 198\.51\.100\.2/u);
     assert.match(
       await asked('private.example:80'),
-      /^deny .* 10\.7\.7\.7 is refused: no rule holds 10\.7\.7\.7$/u,
+      /^deny .* 10\.7\.7\.7 is refused: no rule holds 10\.7\.7\.7, an inward address: -cidr=10\.7\.7\.7 or /u,
     );
     assert.match(await asked('no.example:80'), /^deny .*: no rule lists no\.example/u);
     assert.match(await asked(`${ONE}:80`), /^deny .*: no rule holds 198\.51\.100\.1$/u);

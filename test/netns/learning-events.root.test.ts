@@ -9,6 +9,7 @@ import { dig, digShort } from '../lab/clients.ts';
 import { startDnsmasq } from '../lab/resolvers.ts';
 import { startWeb } from '../lab/servers.ts';
 import { createLab, HOST, type Lab, RESOLVERS } from '../lab/topology.ts';
+import { until } from '../lab/wait.ts';
 import { type LoggedEvent, type RunningEnforcer, startEnforcer } from './enforcer.ts';
 import { distinctRecords, isRefused, passes, webAddress } from './learning-lab.ts';
 
@@ -155,6 +156,19 @@ describe('events as JSON', () => {
     for (const { window_ms = 0 } of folded)
       assert.ok(window_ms >= 1_000 && window_ms < 1_500, `${window_ms}`);
     assert.equal(told[0]?.window_ms, 0);
+  });
+
+  test('a series that nothing follows: what was counted is told, too, with its window', async () => {
+    const since = enforcer.events().length;
+    const urls = Array.from({ length: 20 }, () => 'http://203.0.113.98/');
+    await fetchOnce('--parallel', '--parallel-max', '1', ...urls);
+    const told = () => enforcer.events(since).filter(({ dst }) => dst === '203.0.113.98');
+    const total = () => told().reduce((sum, { count = 0 }) => sum + count, 0);
+    await until(() => total() >= 20, { limitMs: 5_000, what: '20 refusals in events' });
+    assert.equal(total(), 20);
+    const last = told().at(-1);
+    assert.deepEqual([last?.comm, last?.verdict, last?.reason], ['curl', 'deny', 'no-rule']);
+    assert.ok((last?.window_ms ?? 0) >= 1_000 && (last?.window_ms ?? 0) < 5_000, `${last?.window_ms} ms`);
   });
 
   test('every line has its number and its time', () => {

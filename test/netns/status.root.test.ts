@@ -9,7 +9,7 @@ import { LIMITS } from '../../src/datapath/layout.ts';
 import { RunDir } from '../../src/enforcer/run-dir.ts';
 import { createCgroup } from '../lab/cgroup.ts';
 import { findCli } from '../lab/checkout.ts';
-import { curl } from '../lab/clients.ts';
+import { curl, digShort } from '../lab/clients.ts';
 import type { Namespace } from '../lab/namespace.ts';
 import { type Lab, RESOLVERS } from '../lab/topology.ts';
 import { until } from '../lab/wait.ts';
@@ -29,6 +29,7 @@ import {
 import { isStatus, statusJson } from './status-schema.ts';
 
 const LIMIT_MS = 10_000;
+const DENIED = 'denied.ok.example';
 const HOOKS = ['socket', 'enter', 'send4', 'send6', 'end', 'call4', 'call6', 'leave'];
 
 let lab: Lab;
@@ -126,6 +127,20 @@ u.sendto(b'x', ('${ALLOWED_ADDRESS}', 9)); print('held', flush=True); time.sleep
     assert.ok((await flows())?.inbound.byProtocol.tcp);
     held.kill('SIGKILL');
     await held.exited;
+  });
+
+  test('a rule that refuses lookups counts them', async (context) => {
+    const flags = ['-iface=eth0', '-eface=eth0', '-cn=.example', `-deny-name=${DENIED}`];
+    const enforcer = await startFor(context, host, flags);
+    const refused = async () => {
+      const { rules } = await statusJson(host, enforcer.instance);
+      return rules.find(({ rule }) => rule === `-deny-name=${DENIED}`)?.refused;
+    };
+    assert.equal(await refused(), 0);
+    digShort(host, RESOLVERS[0].v4, [DENIED, 'A']);
+    assert.equal(await refused(), 1);
+    digShort(host, RESOLVERS[0].v4, [ALLOWED, 'A']);
+    assert.equal(await refused(), 1);
   });
 
   test('who stands before us is named, and is not ours', async (context) => {
