@@ -168,5 +168,8 @@ export function remarkUntold(
   reason: Error | undefined,
   remark: (text: string) => void,
 ): void {
-  if (reason) remark(`what TCP connections of cgroup "${path}" carried will not be told: ${reason.message}`);
+  if (!reason) return;
+  remark(
+    `what TCP connections of cgroup "${path}" carried will not be told; does another sockops program, on it or above, have the hook for itself? ${reason.message}`,
+  );
 }

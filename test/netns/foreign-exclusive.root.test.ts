@@ -18,7 +18,8 @@ import { createSubjectLab, type SubjectLab } from './subject-lab.ts';
 const ALLOWED = '198.51.100.7';
 const REFUSED = '203.0.113.7';
 const SOON_MS = 2_000;
-const LACKS = /what TCP connections of cgroup ".*" carried will not be told: Cannot /u;
+const LACKS =
+  /what TCP connections of cgroup ".*" carried will not be told; does another sockops program, on it or above, have the hook for itself\? Cannot /u;
 
 let lab: SubjectLab;
 let objectPath: string;
