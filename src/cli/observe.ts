@@ -7,6 +7,7 @@ import { parseJson } from '../flow/parse-json.ts';
 import { DICT_SEPARATOR, renderDict } from '../flow/render-dict.ts';
 import { renderTable, TABLE_HEAD } from '../flow/render-table.ts';
 import { PLAIN, renderText } from '../flow/render-text.ts';
+import { sayCutShort } from './cut-short.ts';
 import type { ObserveOptions } from './observe-flags.ts';
 import { nobodyTells } from './others.ts';
 import { RemarkWriter } from './remarks.ts';
@@ -20,7 +21,7 @@ const LAST_WORDS_MS = 1_000;
 
 /**
  * Prints the events of a running enforcer: those it keeps, and with `follow` those that come, until it ends, SIGINT or
- * SIGTERM come or the reader of stdout goes away. Exit code 0, 1 when the enforcer was killed meanwhile, 3 when none
+ * SIGTERM come or the reader of stdout goes away. Exit code 0, 1 when the enforcer was killed meanwhile or did not wait for us, 3 when none
  * runs. Throws SystemError.
  */
 export async function runObserve(options: ObserveOptions): Promise<number> {
@@ -54,7 +55,7 @@ export async function runObserve(options: ObserveOptions): Promise<number> {
   } catch (thrown) {
     if (!(thrown instanceof SystemError && thrown.code === CUT_SHORT)) throw thrown;
     printer.flush();
-    say('the enforcer was killed; what it had put in force stays so');
+    say(sayCutShort(instance));
     return FAILED;
   }
   if (over.signal.aborted) printer.end(LAST_WORDS_MS);

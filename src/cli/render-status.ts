@@ -1,3 +1,4 @@
+import { LIMITS } from '../datapath/layout.ts';
 import { SUBJECT_HOOKS } from '../datapath/subject-hooks.ts';
 import type { Status } from '../enforcer/status.ts';
 import { escapeControl } from '../flow/escape.ts';
@@ -23,7 +24,7 @@ export function renderStatus(status: Status, others = ''): string {
     return `${escapeControl(`instance "${status.instance}": nothing is in force${others}`)}\n`;
   }
   const lines = [
-    status.enforcing ? 'enforcing' : 'NOT enforcing',
+    `${status.enforcing ? 'enforcing' : 'NOT enforcing'}${describeOtherLayout(status)}`,
     `  instance   ${status.instance}`,
     `  process    ${status.pid ?? 'none'}`,
     ...describeProcess(status),
@@ -33,6 +34,24 @@ export function renderStatus(status: Status, others = ''): string {
     ...status.subjects.flatMap(describeSubject),
     ...(status.interfaces.length > 0 ? ['interfaces'] : []),
     ...status.interfaces.flatMap(describeInterface),
+    ...(isReadable(status) ? renderMaps(status) : []),
+  ];
+  return `${lines.map(escapeControl).join('\n')}\n`;
+}
+
+/* Pins of another layout hold what this version can't read. */
+function isReadable({ layout }: Status): boolean {
+  return layout === undefined || layout === LIMITS.LAYOUT_VERSION;
+}
+
+function describeOtherLayout(status: Status): string {
+  if (isReadable(status)) return '';
+  const age = (status.layout ?? 0) < LIMITS.LAYOUT_VERSION ? 'an older' : 'a newer';
+  return ` by ${age} version (layout ${status.layout}): this one (layout ${LIMITS.LAYOUT_VERSION}) can't read its rules, addresses and counters`;
+}
+
+function renderMaps(status: Status): string[] {
+  return [
     ...renderLosses(status),
     ...renderRules(status),
     ...renderLearned(status),
@@ -43,7 +62,6 @@ export function renderStatus(status: Status, others = ''): string {
       .map(([name, value]) => `  ${pad(name.replaceAll('_', ' '))} ${value}`),
     ...renderKernel(status),
   ];
-  return `${lines.map(escapeControl).join('\n')}\n`;
 }
 
 function describeProcess({ process }: Status): string[] {

@@ -4,6 +4,7 @@ import type { ObserveRequest } from '../enforcer/observing.ts';
 import { SystemError, UsageError } from '../errors.ts';
 import type { FilterTexts } from '../flow/filter.ts';
 import { parseJson } from '../flow/parse-json.ts';
+import { sayCutShort } from './cut-short.ts';
 import { nobodyTells } from './others.ts';
 import { RemarkWriter } from './remarks.ts';
 import { terminalColours } from './terminal-colours.ts';
@@ -34,20 +35,28 @@ export async function runWatch({
     remark(nobodyTells(instance), 'notice');
     return NOT_ENFORCING;
   }
-  const end = await show(new WatchSession(instance, await terminalColours(), () => over.abort()), lines);
+  const end = await show(
+    instance,
+    new WatchSession(instance, await terminalColours(), () => over.abort()),
+    lines,
+  );
   if (typeof end === 'number') return end;
   remark(end, 'notice');
   return NOT_ENFORCING;
 }
 
 /* Until somebody ends it, or there is nothing more to show; answers the exit code, or why. */
-async function show(session: WatchSession, lines: AsyncIterable<string>): Promise<number | string> {
+async function show(
+  instance: string,
+  session: WatchSession,
+  lines: AsyncIterable<string>,
+): Promise<number | string> {
   try {
     for await (const line of lines) session.take(parseJson(line));
     return session.code ?? 'the enforcer has ended';
   } catch (thrown) {
     if (!(thrown instanceof SystemError && thrown.code === CUT_SHORT)) throw thrown;
-    return 'the enforcer was killed; what it had put in force stays so';
+    return sayCutShort(instance);
   } finally {
     session[Symbol.dispose](); // before anything is said: the terminal is the owner's again
   }

@@ -6,7 +6,10 @@ export interface Answer {
   onceReady(act: () => void): void;
   /** Ends the answer behind what was sent. Idempotent. */
   end(): void;
-  /** Calls back when the server is about to end the answer: the last moment to send what is left. */
+  /**
+   * Calls back when the server is about to end, so that what is left is sent as the reader takes it, and the answer
+   * ended behind it. One that is not ended within half a second is cut off, and is not whole.
+   */
   onceEnding(act: () => void): void;
   /** Calls back when the connection is over, whoever ended it. */
   onceClosed(act: () => void): void;

@@ -8,8 +8,9 @@ const MAX_REQUEST = 1 << 16;
 const REQUEST_LIMIT_MS = 5_000;
 /** Characters that wait in one connection for its reader before it counts as behind. */
 const MAX_WAITING = 1 << 18;
-/** How long a connection may take to close when all was said. */
+/** How long a connection may take to close when all was said, and how long when the process ends. */
 const LAST_WORDS_MS = 1_000;
+const ENDING_MS = 500;
 
 /** One client: takes its request, and is the answer to it. */
 export class Connection implements Answer {
@@ -78,12 +79,12 @@ export class Connection implements Answer {
     this.#close();
   }
 
-  /** Ends the answer from our side. A reader that has stopped does not keep the connection for long. */
+  /** Ends the answer from our side, or lets it end. A reader that has stopped does not keep the connection for long. */
   endSoon(): void {
     if (this.#state === 'asking') this.refuse('the process ends');
-    this.#onEnding?.();
-    this.end();
-    this.#destroyLater();
+    if (this.#onEnding) this.#onEnding();
+    else this.end();
+    this.#destroyLater(ENDING_MS);
   }
 
   async #answer(line: string): Promise<void> {
@@ -97,12 +98,12 @@ export class Connection implements Answer {
   /* Nor does one that never closes its end; but what it was sent it may read as slowly as it likes. */
   #close(): void {
     this.#state = 'ended';
-    this.#socket.end(() => this.#destroyLater());
+    this.#socket.end(() => this.#destroyLater(LAST_WORDS_MS));
   }
 
-  #destroyLater(): void {
+  #destroyLater(limitMs: number): void {
     if (this.#socket.destroyed) return;
-    const limit = setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS);
+    const limit = setTimeout(() => this.#socket.destroy(), limitMs);
     limit.unref();
     this.#socket.once('close', () => clearTimeout(limit));
   }

@@ -221,16 +221,25 @@ export function pinState(state: DatapathState, pins: Pins): void {
  */
 export function openPinnedMaps(pins: Pins): Maps {
   // First: another layout has other maps.
-  using control = openPin('control', pins);
-  const layout = control.get(ONLY)?.readUInt32LE(placeOf('control', 'layout')[0]) ?? 0;
+  const layout = pinnedLayout(pins);
   if (layout !== LIMITS.LAYOUT_VERSION)
-    throw unusable(pins, `they have layout ${layout}, this l7egg has ${LIMITS.LAYOUT_VERSION}`);
+    throw unusable(
+      pins,
+      `they have layout ${layout}, this l7egg has ${LIMITS.LAYOUT_VERSION} and takes nothing over from them; they stay in force; to change over, stop the process that uses them, if it runs`,
+      ', then start: in between nothing is judged',
+    );
   return openMaps(ALL_MAPS, (name) => openPin(name, pins), pins);
 }
 
-function unusable(pins: Pins, why: string, options?: ErrorOptions): UnsupportedError {
+/** The version of the layout of what an instance has pinned, whatever it is. Throws UnsupportedError. */
+export function pinnedLayout(pins: Pins): number {
+  using control = openPin('control', pins);
+  return control.get(ONLY)?.readUInt32LE(placeOf('control', 'layout')[0]) ?? 0;
+}
+
+function unusable(pins: Pins, why: string, then = '', options?: ErrorOptions): UnsupportedError {
   return new UnsupportedError(
-    `Cannot use the pins in "${pins.root}": ${why}; run "l7egg-cli clean -instance=${pins.instance}" first`,
+    `Cannot use the pins in "${pins.root}": ${why}; run "l7egg-cli clean -instance=${pins.instance}" first${then}`,
     options,
   );
 }
@@ -263,7 +272,7 @@ function usePin<T>(name: string, pins: Pins, use: () => T): T {
     return use();
   } catch (cause) {
     if (!(cause instanceof SystemError)) throw cause;
-    throw unusable(pins, `map "${name}" is another thing`, { cause });
+    throw unusable(pins, `map "${name}" is another thing`, '', { cause });
   }
 }
 

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
-import { UsageError } from '../errors.ts';
+import { SystemError, UnsupportedError, UsageError } from '../errors.ts';
 import { attachCgroup, BpfLink, CgroupHook, type LinkInfo } from '../libbpf/link.ts';
 import { LIMITS } from './layout.ts';
 import type { Pins } from './pins.ts';
@@ -12,7 +12,8 @@ import type { SubjectCgroup } from './subject-cgroup.ts';
 
 /**
  * In the order of attaching: the first makes the kernel's place for `struct subject`, which is filled before any
- * other is there; who learns comes before who judges.
+ * other is there; who learns comes before who judges. `end` only tells what flows carried: the policy is in force
+ * without it, as where somebody's own program has the hook for itself.
  */
 const HOOKS = [
   { program: 'l7egg_socket_subject', name: 'socket', hook: CgroupHook.sockCreate },
@@ -24,6 +25,8 @@ const HOOKS = [
   { program: 'l7egg_call6_subject', name: 'call6', hook: CgroupHook.inet6Connect },
   { program: 'l7egg_leave_subject', name: 'leave', hook: CgroupHook.skbEgress },
 ] as const;
+type SubjectHook = (typeof HOOKS)[number];
+const TELLS_ENDS = 'end';
 
 /** The programs of subjects. */
 export const SUBJECT_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => program);
@@ -31,21 +34,24 @@ export const SUBJECT_PROGRAMS: readonly string[] = HOOKS.map(({ program }) => pr
 /**
  * Puts the policy of a subject in force on its cgroup, and pins that; what is pinned already is replaced with no gap.
  * The cgroup is judged from the moment on at which a policy of that number is in the slot in force.
- * Throws SystemError, with nothing of it left when it was not in force before.
+ * Answers why ends of its flows are not told, `undefined` where they are. Throws SystemError, with nothing of it left
+ * when it was not in force before.
  */
-export function attachSubject(state: DatapathState, pins: Pins, subject: SubjectCgroup): void {
+export function attachSubject(
+  state: DatapathState,
+  pins: Pins,
+  subject: SubjectCgroup,
+): SystemError | UnsupportedError | undefined {
   const directory = openSync(subject.path, 'r');
   const wasInForce = existsSync(pins.subjectLink(subject.id, 'leave'));
+  let untold: SystemError | UnsupportedError | undefined;
   try {
-    HOOKS.forEach(({ program, name, hook }, index) => {
-      const path = pins.subjectLink(subject.id, name);
-      using pinned = BpfLink.openPinned(path);
-      if (pinned && isOn(pinned, subject.id)) {
-        pinned.update(state.program(program));
-      } else {
-        if (pinned) rmSync(path); // somebody took it off
-        using link = attachCgroup(state.program(program), directory, hook);
-        link.pin(path);
+    HOOKS.forEach((each, index) => {
+      try {
+        attachOrUpdate(state, pins, subject.id, directory, each);
+      } catch (thrown) {
+        if (each.name !== TELLS_ENDS || !isOfSystem(thrown)) throw thrown;
+        untold = thrown;
       }
       if (index === 0) setSubject(state, subject);
     });
@@ -57,6 +63,46 @@ export function attachSubject(state: DatapathState, pins: Pins, subject: Subject
   } finally {
     closeSync(directory);
   }
+  return untold;
+}
+
+/** Attaches what tells the ends of flows to a subject that is in force, where that could not be done before. Throws SystemError. */
+export function attachMissing(
+  state: DatapathState,
+  pins: Pins,
+  { id, path }: Pick<SubjectCgroup, 'id' | 'path'>,
+): void {
+  for (const each of HOOKS) {
+    if (each.name !== TELLS_ENDS) continue;
+    const directory = openSync(path, 'r');
+    try {
+      attachOrUpdate(state, pins, id, directory, each);
+    } finally {
+      closeSync(directory);
+    }
+  }
+}
+
+function attachOrUpdate(
+  state: DatapathState,
+  pins: Pins,
+  id: bigint,
+  directory: number,
+  { program, name, hook }: SubjectHook,
+): void {
+  const path = pins.subjectLink(id, name);
+  using pinned = BpfLink.openPinned(path);
+  if (pinned && isOn(pinned, id)) {
+    pinned.update(state.program(program));
+    return;
+  }
+  if (pinned) rmSync(path); // somebody took it off
+  using link = attachCgroup(state.program(program), directory, hook);
+  link.pin(path);
+}
+
+function isOfSystem(thrown: unknown): thrown is SystemError | UnsupportedError {
+  return thrown instanceof SystemError || thrown instanceof UnsupportedError;
 }
 
 /** Takes a subject's policy off its cgroup, the verdict first. Idempotent. */
@@ -83,6 +129,12 @@ export const SUBJECT_HOOKS = HOOKS.length;
 export interface CgroupHookInForce {
   readonly name: string;
   readonly progId: number;
+}
+
+/** Whether all of them run that a subject's policy needs to be in force. */
+export function isSubjectInForce(running: readonly CgroupHookInForce[]): boolean {
+  const names = new Set(running.map(({ name }) => name));
+  return HOOKS.every(({ name }) => name === TELLS_ENDS || names.has(name));
 }
 
 /** The hooks of a subject that run, `SUBJECT_HOOKS` where all do: a cgroup that is gone has taken them along. */

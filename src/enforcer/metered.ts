@@ -2,7 +2,7 @@ import { ATTACH_ORDER, hookInForce } from '../datapath/attach.ts';
 import type { SubjectRule } from '../datapath/compile.ts';
 import { activeEpoch } from '../datapath/policy-slot.ts';
 import { readCounters } from '../datapath/state.ts';
-import { SUBJECT_HOOKS, subjectHooksInForce } from '../datapath/subject-hooks.ts';
+import { isSubjectInForce, subjectHooksInForce } from '../datapath/subject-hooks.ts';
 import type { EventFeed } from '../flow/feed.ts';
 import { bootTimeNs } from '../libbpf/clock.ts';
 import { isCountable, type MapBlock, readBlocks } from '../libbpf/map-blocks.ts';
@@ -85,7 +85,7 @@ function* lookAtHooks(enforcer: Enforcer): Generator<Attachment> {
       kind: 'cgroup',
       name: path,
       hook: 'all',
-      isInForce: subjectHooksInForce(pins, BigInt(id)).length === SUBJECT_HOOKS,
+      isInForce: isSubjectInForce(subjectHooksInForce(pins, BigInt(id))),
     };
 }
 

@@ -32,16 +32,17 @@ export async function observe(
 ): Promise<void> {
   const { follow, last, filter } = parseRequest(request);
   const wants = parseFilter(filter, Date.now());
+  answer.onceEnding(() => {}); // not whole before the past was looked at
   const wanted = await pastOf(feed, wants);
   const past = last === undefined ? wanted : wanted.slice(wanted.length - Math.min(last, wanted.length));
   const queue = new EventQueue(answer, lineOf, makePace(PACE_MS), past);
   answer.send('');
+  answer.onceEnding(() => queue.finish(() => answer.end()));
   if (!follow) {
     queue.onceEmpty(() => answer.end());
     return;
   }
   const subscription = feed.subscribe(queue, wants);
-  answer.onceEnding(() => queue.flush());
   answer.onceClosed(() => subscription[Symbol.dispose]());
 }
 

@@ -22,7 +22,7 @@ import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
 import { formatResolver } from './resolvers.ts';
 import type { InstanceRecord } from './run-dir.ts';
 import { type Shaper, shapedInterfaces } from './shaper.ts';
-import { nestingOf, type PlacedSubject, placeSubjects } from './subjects.ts';
+import { nestingOf, type PlacedSubject, placeSubjects, remarkUntold } from './subjects.ts';
 import { type SwapHost, swapPolicies, tidyUp } from './swap.ts';
 import type { Trust } from './trust.ts';
 
@@ -221,9 +221,10 @@ export class Policies implements Disposable {
   }
 
   #swapHost(policies: readonly SubjectPolicy[]): SwapHost {
-    const { shaper, trust } = this.#context;
+    const { listener, shaper, trust } = this.#context;
     return {
       shaper,
+      remark: (text) => listener.remark(text, 'warning'),
       shapedIfindexes: this.#shapedOn(policies),
       place: (numbered) => [
         ...placeSubjects(numbered, netnsCookie(), (subject, policyId) => this.#findAgain(subject, policyId)),
@@ -258,18 +259,19 @@ export class Policies implements Disposable {
   }
 
   #place(placed: PlacedSubject): void {
-    const { context, shaper } = this.#context;
+    const { context, listener, shaper } = this.#context;
     const others = this.#current.placed.filter(({ id }) => id !== placed.id);
     const all = [...others, placed];
     setSubjectLevels(
       context.state,
       all.map(({ level }) => level),
     );
-    attachSubject(context.state, context.pins, {
+    const untold = attachSubject(context.state, context.pins, {
       ...placed,
       nesting: nestingOf(placed, all),
       priority: shaper.priorityOf(placed.policyId),
     });
+    remarkUntold(placed, untold, (text) => listener.remark(text, 'warning'));
     this.#current = { ...this.#current, placed: all };
     if (placed.ownsNetns) this.shape();
     this.record();

@@ -225,7 +225,12 @@ async function putInForce(prepared: Prepared, scope: Scope, objectPath: string):
     await attachAll(context, present, async () => {
       if (plan.length > 0) seedInbound(state, bootTimeNs());
       seedSubjects(state, numbered, bootTimeNs());
-      attachSubjects(state, pins, placed, (policyId) => shaper.priorityOf(policyId));
+      attachSubjects(
+        { state, pins },
+        placed,
+        (policyId) => shaper.priorityOf(policyId),
+        (text) => listener.remark(text, 'warning'),
+      );
       markReady(state);
     });
     dropOthers(context, present);

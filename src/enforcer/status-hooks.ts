@@ -2,7 +2,7 @@ import type { Pins } from '../datapath/pins.ts';
 import { activeEpoch } from '../datapath/policy-slot.ts';
 import { type MapSource, ONLY, openPinnedMaps } from '../datapath/state.ts';
 import { readField } from '../datapath/struct.ts';
-import { type CgroupHookInForce, SUBJECT_HOOKS, subjectHooksInForce } from '../datapath/subject-hooks.ts';
+import { type CgroupHookInForce, isSubjectInForce, subjectHooksInForce } from '../datapath/subject-hooks.ts';
 import type { Direction } from '../libbpf/link.ts';
 import { parseSubject } from '../policy/subject.ts';
 import { type OrderedProgram, readOrder } from './attach-order.ts';
@@ -23,7 +23,7 @@ export interface InterfaceStatus {
   readonly order?: { readonly [side in Direction]: readonly OrderedProgram[] };
 }
 
-/** A cgroup that a subject's policy is for. `attached`: all hooks run; `hooks`: those that do. */
+/** A cgroup that a subject's policy is for. `attached`: all run that its policy needs; `hooks`: those that do. */
 export interface CgroupStatus {
   readonly path: string;
   readonly attached: boolean;
@@ -60,6 +60,15 @@ export interface HooksStatus {
 export function readHooks(state: MapSource, pins: Pins, record: InstanceRecord | undefined): HooksStatus {
   const control = state.map('control').get(ONLY);
   const isReady = control !== undefined && readField(control, 'control', 'ready') === 1;
+  return readPinnedHooks(isReady, pins, record);
+}
+
+/** As `readHooks`, of pins of any layout; `isReady`: their start was not interrupted. Throws SystemError. */
+export function readPinnedHooks(
+  isReady: boolean,
+  pins: Pins,
+  record: InstanceRecord | undefined,
+): HooksStatus {
   const running = hooksInForce(pins, record);
   const interfaces = record ? readInterfaces(record, running) : readUnrecorded(running);
   const programIds = new Set(running.map(({ progId }) => progId));
@@ -92,7 +101,7 @@ function readSubject(
     .map(({ path, id }) => {
       const hooks: CgroupHookInForce[] = subjectHooksInForce(pins, BigInt(id));
       for (const { progId } of hooks) programIds.add(progId);
-      return { path, attached: hooks.length === SUBJECT_HOOKS, hooks: hooks.map(({ name }) => name) };
+      return { path, attached: isSubjectInForce(hooks), hooks: hooks.map(({ name }) => name) };
     });
   const made = { ...(names && { policies: names }), ...(files && { files }) };
   return { subject, ...made, dns, audit, settings, cgroups };

@@ -3,12 +3,12 @@ import { LIMITS } from '../datapath/layout.ts';
 import { Pins } from '../datapath/pins.ts';
 import { activeEpoch } from '../datapath/policy-slot.ts';
 import { listMapSizes, listProgramSizes, type MapSize, type ProgramSize } from '../datapath/sizes.ts';
-import { openPinnedMaps, readCounters } from '../datapath/state.ts';
+import { openPinnedMaps, pinnedLayout, readCounters } from '../datapath/state.ts';
 import { requirePins } from './bpffs.ts';
 import type { Explained, NamesFrom, ToldByProcess } from './explained.ts';
 import { processHooksInForce } from './process-hooks.ts';
 import { RunDir } from './run-dir.ts';
-import { type InterfaceStatus, readHooks, type SubjectStatus } from './status-hooks.ts';
+import { type InterfaceStatus, readHooks, readPinnedHooks, type SubjectStatus } from './status-hooks.ts';
 import { type ProcessStatus, type ReloadStatus, readProcess, readReload } from './status-process.ts';
 import { type LearnedStatus, type RuleStatus, readLearned, readRules } from './status-rules.ts';
 
@@ -35,7 +35,7 @@ export interface Status {
   readonly startedAt: string | undefined;
   readonly process: ProcessStatus | undefined;
   readonly reload: ReloadStatus | undefined;
-  /** Of the pinned maps. */
+  /** Of the pinned maps. Of another than this version's only hooks, and what is written down of them, can be told. */
   readonly layout: number | undefined;
   readonly subjects: readonly SubjectStatus[];
   readonly resolvers: readonly string[];
@@ -64,6 +64,8 @@ export function readStatus(instance: string, explained: Explained): Status {
   const pins = new Pins(instance);
   const pid = run.runningPid();
   if (!pins.exist()) return nothingInForce(instance, pid);
+  const layout = pinnedLayout(pins);
+  if (layout !== LIMITS.LAYOUT_VERSION) return ofAnotherLayout(instance, pid, layout);
   using state = openPinnedMaps(pins);
   const record = run.readRecord(activeEpoch(state));
   const { enforcing, interfaces, subjects, programIds } = readHooks(state, pins, record);
@@ -82,7 +84,7 @@ export function readStatus(instance: string, explained: Explained): Status {
     startedAt: record?.startedAt,
     process: readProcess(pid, explained.told),
     reload: readReload(run),
-    layout: LIMITS.LAYOUT_VERSION,
+    layout,
     subjects,
     resolvers: record?.resolvers ?? [],
     interfaces,
@@ -103,6 +105,22 @@ function readLosses(counters: Status['counters'], told: ToldByProcess | undefine
   const { ring_full = 0, map_full = 0, replies_limited = 0, evicted = 0 } = counters;
   const kernel = { ringFull: ring_full, mapFull: map_full, repliesLimited: replies_limited, evicted };
   return told ? { ...kernel, lostByReaders: told.lostByReaders } : kernel;
+}
+
+/* Whoever interrupted such a start can't be told: hooks that run are taken for what they are. */
+function ofAnotherLayout(instance: string, pid: number | undefined, layout: number): Status {
+  const [pins, record] = [new Pins(instance), new RunDir(instance).readRecord()];
+  const { enforcing, interfaces, subjects } = readPinnedHooks(true, pins, record);
+  return {
+    ...nothingInForce(instance, pid),
+    enforcing,
+    startedAt: record?.startedAt,
+    layout,
+    subjects,
+    resolvers: record?.resolvers ?? [],
+    interfaces,
+    processHooks: processHooksInForce(pins).map(({ name }) => name),
+  };
 }
 
 function nothingInForce(instance: string, pid: number | undefined): Status {

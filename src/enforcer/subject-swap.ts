@@ -1,14 +1,22 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SubjectCgroup } from '../datapath/subject-cgroup.ts';
-import { attachSubject, detachSubject, setSubject, setSubjectLevels } from '../datapath/subject-hooks.ts';
+import {
+  attachMissing,
+  attachSubject,
+  detachSubject,
+  setSubject,
+  setSubjectLevels,
+} from '../datapath/subject-hooks.ts';
 import type { HookContext } from './hooks.ts';
-import { nestingOf, type PlacedSubject } from './subjects.ts';
+import { nestingOf, type PlacedSubject, remarkUntold } from './subjects.ts';
 
 /** The cgroups of the policies before a swap and after it. */
 export interface SubjectChange {
   readonly before: readonly PlacedSubject[];
   readonly after: readonly PlacedSubject[];
   readonly priorityOf: (policyId: number) => number;
+  /** Says what is not as it should be, though all policies are in force. */
+  readonly remark: (text: string) => void;
 }
 
 /**
@@ -18,7 +26,7 @@ export interface SubjectChange {
 export async function prepareSubjects({ state, pins }: HookContext, change: SubjectChange): Promise<void> {
   setSubjectLevels(state, levels([...change.before, ...change.after]));
   for (const each of coming(change)) {
-    attachSubject(state, pins, cgroupOf(each, change));
+    remarkUntold(each, attachSubject(state, pins, cgroupOf(each, change)), change.remark);
     await nextTurn();
   }
 }
@@ -32,7 +40,14 @@ export function abandonSubjects({ state, pins }: HookContext, change: SubjectCha
 
 /** Takes policies off the cgroups that go; nobody is judged by them any more. Throws SystemError. */
 export function finishSubjects({ state, pins }: HookContext, change: SubjectChange): void {
-  for (const each of change.after) setSubject(state, cgroupOf(each, change));
+  for (const each of change.after) {
+    setSubject(state, cgroupOf(each, change));
+    try {
+      attachMissing(state, pins, each);
+    } catch (thrown) {
+      if (!(thrown instanceof Error)) throw thrown; // as before, which was said then; or the cgroup has just gone
+    }
+  }
   const wanted = new Set(change.after.map(({ id }) => id));
   for (const id of pins.subjects()) if (!wanted.has(id)) detachSubject(state, pins, id);
   setSubjectLevels(state, levels(change.after));

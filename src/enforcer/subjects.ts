@@ -141,22 +141,35 @@ export function nestingOf({ path }: PlacedSubject, all: readonly PlacedSubject[]
 
 /** Puts policies in force on these cgroups and takes them off all others. Throws SystemError. */
 export function attachSubjects(
-  state: DatapathState,
-  pins: Pins,
+  { state, pins }: { readonly state: DatapathState; readonly pins: Pins },
   placed: readonly PlacedSubject[],
   priorityOf: (policyId: number) => number,
+  remark: (text: string) => void,
 ): void {
   setSubjectLevels(
     state,
     placed.map(({ level }) => level),
   );
   for (const each of placed) {
-    attachSubject(state, pins, {
+    const untold = attachSubject(state, pins, {
       ...each,
       nesting: nestingOf(each, placed),
       priority: priorityOf(each.policyId),
     });
+    remarkUntold(each, untold, remark);
   }
   const wanted = new Set(placed.map(({ id }) => id));
   for (const id of pins.subjects()) if (!wanted.has(id)) detachSubject(state, pins, id);
+}
+
+/** Says that ends of flows of a cgroup are not told, and why; nothing where they are. */
+export function remarkUntold(
+  { path }: PlacedSubject,
+  reason: Error | undefined,
+  remark: (text: string) => void,
+): void {
+  if (!reason) return;
+  remark(
+    `what TCP connections of cgroup "${path}" carried will not be told; does another sockops program, on it or above, have the hook for itself? ${reason.message}`,
+  );
 }

@@ -31,6 +31,7 @@ export interface SwapHost {
   place(numbered: readonly NumberedSubject[]): PlacedSubject[];
   /** The resolvers of the moment of the switch, for they may change while the policies are compiled. */
   trusted(policyIds: readonly number[]): Trusted;
+  remark(text: string): void;
   /** Their ports. */
   dnsPorts(): readonly number[];
 }
@@ -63,7 +64,7 @@ export async function swapPolicies(
   await fillSlot(state, idleSlot(state), compiled);
   await addRuleStates(state, compiled.rules);
   const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
-  const subjects = { before: before.placed, after: placed, priorityOf };
+  const subjects = { before: before.placed, after: placed, priorityOf, remark: host.remark };
   try {
     host.shaper.apply(numbered, host.shapedIfindexes, placed);
     await prepareSubjects(context, subjects);
@@ -95,7 +96,7 @@ export async function tidyUp(
   const { state, run } = context;
   run.commitRecord(); // what was prepared goes by the epoch in the kernel: a reader finds it either way
   const priorityOf = (policyId: number) => host.shaper.priorityOf(policyId);
-  finishSubjects(context, { before: before.placed, after: after.placed, priorityOf });
+  finishSubjects(context, { before: before.placed, after: after.placed, priorityOf, remark: host.remark });
   setTrusted(state, host.trusted(policyIds(after.subjects)));
   const inForce = new Set(after.rules.map(({ id }) => id));
   await endFlows(state, new Set(before.rules.map(({ id }) => id).filter((id) => !inForce.has(id))), after);

@@ -57,6 +57,12 @@ export class EventQueue implements EventReader {
     this.#schedule();
   }
 
+  /** Sends what waits, at once as far as the sink keeps up, and calls back behind the last: for the end. */
+  finish(act: () => void): void {
+    this.#onEmpty = act;
+    if (!this.#isBehind) this.#pump();
+  }
+
   /** Sends all that waits now, whether the sink keeps up or not: for the end. */
   flush(): void {
     while (this.#waiting.length > 0) this.#sink.send(this.#nextPiece());

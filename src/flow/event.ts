@@ -9,7 +9,8 @@ export interface EventHead {
 
 /**
  * Who sent a packet, as the kernel knew it at the socket call; texts may hold any character. `exe`: path of the program.
- * `cgroup`: path below the mount of cgroup2. `container`: its name, or the beginning of its id. Absent: not known.
+ * `cgroup`: path below the mount of cgroup2. `container`: its name where it is followed, or the beginning of
+ * the id in the cgroup's name where runtimes make cgroups. Absent: not known.
  */
 export interface Process {
   readonly pid: number;

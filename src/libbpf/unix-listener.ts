@@ -11,7 +11,9 @@ const SOCK_CLOEXEC = 0o2000000;
 /** Connections that wait to be accepted: past it, or past net.core.somaxconn, node's clients fail with EAGAIN. */
 const BACKLOG = 4_096;
 const ACCEPTED_PER_TURN = 64;
-const { EINTR, ECONNABORTED } = constants.errno;
+const { EINTR, ECONNABORTED, EAGAIN } = constants.errno;
+/** How long nothing is accepted when there is no room for one more: the descriptor stays readable all the while. */
+const NO_ROOM_MS = 100;
 
 /**
  * Owns a listening unix stream socket and its file. `node:net` would cost every process 2 MB that waits for a
@@ -22,20 +24,22 @@ export class UnixListener implements Disposable {
   readonly #fd: Fd;
   readonly #onConnection: (fd: number) => void;
   #readiness: Readiness | undefined;
+  #pause: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   /** Use `listenUnix`. Takes ownership of `fd`. */
   constructor(path: string, fd: Fd, onConnection: (fd: number) => void) {
     this.#path = path;
     this.#fd = fd;
     this.#onConnection = onConnection;
-    this.#readiness = new Readiness(fd.number, () => this.#accept());
+    this.#watch();
   }
 
   /** Takes no more connections and removes the file. Idempotent. */
   close(): void {
-    if (!this.#readiness) return;
-    this.#readiness.close();
-    this.#readiness = undefined;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#unwatch();
     rmSync(this.#path, { force: true });
     this.#fd.close();
   }
@@ -44,8 +48,18 @@ export class UnixListener implements Disposable {
     this.close();
   }
 
+  #watch(): void {
+    this.#readiness = new Readiness(this.#fd.number, () => this.#accept());
+  }
+
+  #unwatch(): void {
+    clearTimeout(this.#pause);
+    this.#readiness?.close();
+    this.#readiness = undefined;
+  }
+
   #accept(): void {
-    for (let i = 0; i < ACCEPTED_PER_TURN && this.#readiness; i++) {
+    for (let i = 0; i < ACCEPTED_PER_TURN && !this.#isClosed; i++) {
       const fd = libc.accept4(this.#fd.number, null, null, SOCK_CLOEXEC);
       if (fd >= 0) {
         this.#onConnection(fd);
@@ -53,7 +67,10 @@ export class UnixListener implements Disposable {
       }
       const errno = lastErrno();
       if (errno === EINTR || errno === ECONNABORTED) continue;
-      // Of EMFILE and the like, too: whoever calls waits, and the next turn tries again.
+      if (errno === EAGAIN) return;
+      // EMFILE and the like: whoever calls waits.
+      this.#unwatch();
+      this.#pause = setTimeout(() => this.#watch(), NO_ROOM_MS);
       return;
     }
   }

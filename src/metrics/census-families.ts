@@ -9,7 +9,7 @@ export function registerCensusFamilies(families: Families, last: () => Census): 
   registerHits(families, last);
   families.gauge({
     name: 'l7egg_attached',
-    help: 'Whether the program of a hook is in force (1) where it has to be: directions of an interface, all hooks of a cgroup.',
+    help: 'Whether the program of a hook is in force (1) where it has to be: directions of an interface, all that a policy needs of a cgroup.',
     labels: ['kind', 'name', 'hook'],
     read: () => last().attachments.map(attachment),
   });

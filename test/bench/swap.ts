@@ -57,6 +57,7 @@ async function measureInProcess(report: Report): Promise<number> {
   const host: SwapHost = {
     shaper: new Shaper([], false),
     shapedIfindexes: [],
+    remark: (text) => report.progress(text),
     dnsPorts: () => [53],
     place: () => [],
     trusted: () => new Map(),

@@ -15,6 +15,11 @@ const inside: readonly (readonly [runtime: string, path: string])[] = [
   ['Kubernetes by cgroupfs', `/kubepods/burstable/pod1234/${ID}`],
   ['Kubernetes with containerd', `/${POD}/cri-containerd-${ID}.scope`],
   ['Kubernetes with CRI-O', `/${POD}/crio-${ID}.scope`],
+  ['Docker in a slice of its own', `/machine.slice/machine-ci.slice/docker-${ID}.scope`],
+  ['nerdctl by cgroupfs', `/default/${ID}`],
+  ['nerdctl by systemd', `/system.slice/nerdctl-${ID}.scope`],
+  ['Kubernetes, of no class, by cgroupfs', `/kubepods/pod1234/crio-${ID}`],
+  ['a forger in a container', `/system.slice/docker-${ID}.scope/system.slice/docker-${OTHER}.scope`],
   ['Docker in a container', `/docker/${ID}/docker/${OTHER}`],
 ];
 for (const [runtime, path] of inside) {
@@ -29,6 +34,16 @@ const outside: readonly (readonly [what: string, path: string])[] = [
   ['an id of 65 digits', `/docker/${ID}0`],
   ['letters that are no digits', `/docker/${'g'.repeat(64)}`],
   ['a name of containerd', '/default/web'],
+  ["a user's own cgroup", `/user.slice/user-1000.slice/user@1000.service/docker-${ID}.scope`],
+  ["a user's own slice", `/user.slice/user-1000.slice/user@1000.service/app.slice/libpod-${ID}.scope`],
+  ["a user's slice", `/user.slice/user-1000.slice/docker-${ID}.scope`],
+  ['what a service makes', `/system.slice/job.service/docker-${ID}.scope`],
+  ['what a service makes, as if it were slices', `/system.slice/job.service/system.slice/docker-${ID}.scope`],
+  ['what a scope makes', `/system.slice/job.scope/docker/${ID}`],
+  ['a cgroup of that name at the root', `/docker-${ID}.scope`],
+  ['an id in a directory of any name', `/jobs/${ID}`],
+  ['another prefix', `/system.slice/mine-${ID}.scope`],
+  ['an id that goes on', `/system.slice/docker-${ID}.scopes`],
 ];
 for (const [what, path] of outside) {
   test(`${what} is no container`, () => assert.equal(containerIdOf(path), undefined));

@@ -252,12 +252,27 @@ describe('closing a ControlServer', () => {
     client.send('{"command":"hold"}\n');
     await client.received('held');
     const [answer] = bench.held;
-    answer?.onceEnding(() => answer.send('"last words"\n'));
+    answer?.onceEnding(() => {
+      answer.send('"last words"\n');
+      answer.end();
+    });
     bench.server.close();
     bench.server.close();
     assert.equal(await client.whole(), '{"ok":true}\n{"held":true}\n"last words"\n\n');
     assert.equal(existsSync(bench.path), false);
     assert.equal(await askControl(bench.path, { command: 'echo' }), undefined);
+  });
+
+  test('cuts off an answer that its handler does not end soon', async () => {
+    using bench = new Bench();
+    using client = bench.client();
+    client.send('{"command":"hold"}\n');
+    await client.received('held');
+    bench.held[0]?.onceEnding(() => {});
+    const started = performance.now();
+    bench.server.close();
+    assert.equal(await client.whole(), '{"ok":true}\n{"held":true}\n');
+    assert.ok(performance.now() - started < 2_000);
   });
 
   test('refuses who was about to ask', async () => {

@@ -193,6 +193,33 @@ describe('EventQueue', () => {
     assert.equal(isEmptyAgain, true);
   });
 
+  test('finishes at once where its reader keeps up, and says so', () => {
+    const bench = new Bench();
+    const queue = bench.queue(events(1, 1_000));
+    let isDone = false;
+    queue.finish(() => {
+      isDone = true;
+    });
+    assert.ok(isDone);
+    assert.deepEqual(bench.seqs, range(1, 1_000));
+  });
+
+  test('finishes as its reader takes it, and sends no more than that', () => {
+    const bench = new Bench();
+    bench.room = 1;
+    const queue = bench.queue(events(1, 1_000));
+    bench.turn();
+    let isDone = false;
+    queue.finish(() => {
+      isDone = true;
+    });
+    assert.deepEqual([bench.pieces.length, isDone], [1, false]);
+    bench.drain(100);
+    bench.turn();
+    assert.ok(isDone);
+    assert.deepEqual(bench.seqs, range(1, 1_000));
+  });
+
   test('flushes all at once at the end, also to who is behind', () => {
     const bench = new Bench();
     bench.room = 1;

@@ -192,6 +192,14 @@ test('the container: the beginning of the id in the path of its cgroup', async (
   assert.deepEqual([told.cgroup, told.container], [scope.path, ID.slice(0, 12)]);
 });
 
+test('no container where whoever a service runs as could have named the cgroup so', async () => {
+  const address = target();
+  const forged = lab.host.use(new Cgroup(lab.host, `/l7t-${process.pid}.service/docker-${ID}.scope`));
+  await lab.came(forged, 'tcp4', address, '80');
+  const told = await refusal(address);
+  assert.deepEqual([told.cgroup, told.container], [forged.path, undefined]);
+});
+
 test('on a kernel that tells no types: the process, without paths; connections have ends', async (context) => {
   const { dns } = lab.lab;
   const instance = newInstance();

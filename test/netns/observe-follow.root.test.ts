@@ -162,6 +162,23 @@ describe('observe -f ends', () => {
     });
   }
 
+  test('with an enforcer that was stopped and did not wait for it: says so, exit 1', async (context) => {
+    const enforcer = await startFor(context, host, FLAGS);
+    const [slow, quick] = [await follow(host, enforcer), await follow(host, enforcer)];
+    slow.process.kill('SIGSTOP');
+    host.must('bash', ['-c', `for port in {1..4000}; do echo >/dev/udp/${CIDR}/$port; done`]);
+    await seesPort(quick, 4_000);
+    enforcer.process.kill('SIGTERM');
+    await enforcer.process.exited;
+    slow.process.kill('SIGCONT');
+    assert.deepEqual(await slow.process.exited, { code: FAILED, signal: null });
+    assert.deepEqual(slow.said, [
+      `instance "${enforcer.instance}": the enforcer has ended, and did not wait for its last events to be read`,
+    ]);
+    assert.deepEqual(await quick.process.exited, { code: 0, signal: null });
+    assert.equal(quick.events.at(-1)?.action, 'stopping');
+  });
+
   test('with an enforcer that was killed: says so, exit 1; the next one takes its place', async (context) => {
     const enforcer = await startFor(context, host, FLAGS);
     const follower = await follow(host, enforcer);
