@@ -82,7 +82,7 @@ describe('observe refuses, and quotes:', () => {
     ['observe -name=a..b', /"a\.\.b"/],
     ['observe -to=a.test', /"a\.test"/],
     ['observe -port=https', /port "https"/],
-    ['observe -proto=TCP', /proto "TCP"/],
+    ['observe -proto=tpc', /proto "tpc"/],
     ['observe -since=yesterday', /since "yesterday"/],
     ['observe -since=1h -since=2h', /-since is given twice/],
     ['observe now', /"now" is one argument too many for observe/],

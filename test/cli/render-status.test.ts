@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { formatBytes, formatSpan } from '../../src/cli/amounts.ts';
 import { alignColumns } from '../../src/cli/columns.ts';
 import { renderStatus } from '../../src/cli/render-status.ts';
+import { LIMITS } from '../../src/datapath/layout.ts';
 import type { Status } from '../../src/enforcer/status.ts';
 
 const FLOWS = { live: 2, byProtocol: { tcp: 2 }, entries: 5, maxEntries: 1_000, isWhole: true };
@@ -39,7 +40,7 @@ const STATUS: Status = {
     lostByReaders: 0,
   },
   reload: undefined,
-  layout: 3,
+  layout: LIMITS.LAYOUT_VERSION,
   subjects: [{ subject: 'host', policies: ['flags'], dns: 'open', audit: false, settings: [], cgroups: [] }],
   resolvers: ['192.0.2.53'],
   interfaces: [
@@ -116,7 +117,7 @@ flows
   inbound   at least 0 live  5 of 1000 places taken
 counters
   refused          3
-kernel memory    34 MB in 1 maps and 1 programs, layout 3
+kernel memory    34 MB in 1 maps and 1 programs, layout ${LIMITS.LAYOUT_VERSION}
   flows  lru-hash  5 of 1000  34 MB
   l7egg_egress  tag 0123456789abcdef  56 kB of code  57 kB
 `,
