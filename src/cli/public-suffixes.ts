@@ -1,5 +1,12 @@
-import { getPublicSuffix } from 'tldts';
-import { edgeChild, edgeLength, edgeStart, labelText, rulesRoot } from 'tldts/dist/cjs/src/data/trie.js';
+import {
+  edgeChild,
+  edgeLength,
+  edgeStart,
+  exceptionsRoot,
+  labelText,
+  nodeFlags,
+  rulesRoot,
+} from 'tldts/dist/cjs/src/data/trie.js';
 
 /* Azure's customers choose names in each region below these, and they are not in the list. */
 const UNLISTED = ['cloudapp.azure.com', 'cloudapp.usgovcloudapi.net', 'cloudapp.chinacloudapi.cn'];
@@ -9,11 +16,15 @@ let textStarts: Uint32Array | undefined;
 
 /**
  * Whether strangers can have names below `name`: it is a public suffix, those of the private part of the list as well, or
- * one lies below it, as `s3.amazonaws.com` does below `amazonaws.com`. What can't be told counts as such.
+ * one lies below it, as `s3.amazonaws.com` does below `amazonaws.com`.
  */
 export function hasStrangersBelow(name: string): boolean {
-  const suffix = getPublicSuffix(name, { allowPrivateDomains: true, extractHostname: false });
-  return suffix === null || suffix === name || hasSuffixBelow(name) || isUnlisted(name);
+  return isSuffix(name) || hasSuffixBelow(name) || isUnlisted(name);
+}
+
+function isSuffix(name: string): boolean {
+  const isMarked = (node: number) => at(nodeFlags, node) !== 0;
+  return nodesAt(rulesRoot, name).some(isMarked) && !nodesAt(exceptionsRoot, name).some(isMarked);
 }
 
 function isUnlisted(name: string): boolean {
@@ -23,9 +34,13 @@ function isUnlisted(name: string): boolean {
 
 /* Every path of the list's trie ends in a suffix, so a node with edges has one below it. */
 function hasSuffixBelow(name: string): boolean {
-  let nodes = [rulesRoot];
+  return nodesAt(rulesRoot, name).some((node) => at(edgeStart, node + 1) > at(edgeStart, node));
+}
+
+function nodesAt(root: number, name: string): number[] {
+  let nodes = [root];
   for (const label of name.split('.').reverse()) nodes = nodes.flatMap((node) => childrenOf(node, label));
-  return nodes.some((node) => at(edgeStart, node + 1) > at(edgeStart, node));
+  return nodes;
 }
 
 function childrenOf(node: number, label: string): number[] {
