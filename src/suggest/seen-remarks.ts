@@ -1,6 +1,8 @@
 import { escapeControl } from '../flow/escape.ts';
 import { Protocol } from '../flow/protocol.ts';
+import { isInward } from '../policy/inward.ts';
 import { portText } from '../policy/port.ts';
+import { parseAddress } from '../policy/prefix.ts';
 import { isPlainName } from './plain-name.ts';
 import { PORTED } from './protocols.ts';
 import type { Seen, SeenFlow, SeenLookup, SeenMissing, SubjectInForce, SubjectSeen } from './seen.ts';
@@ -55,9 +57,14 @@ function missingRemark({ what, count }: SeenMissing): string {
 function refusedFlow(flow: SeenFlow): string {
   const ports = portsOf(flow);
   const [address = ''] = flow.addresses;
-  const who = flow.name !== undefined && isPlainName(flow.name) ? `-name=${flow.name}` : `-cidr=${address}`;
+  const isNamed = flow.name !== undefined && isPlainName(flow.name);
+  // A name alone takes no inward address.
+  const isByAddress = !isNamed || (address !== '' && isInward(parseAddress(address), []));
+  const who = [...(isNamed ? [`-name=${flow.name}`] : []), ...(isByAddress ? [`-cidr=${address}`] : [])];
   const remedy =
-    ports.length === 0 ? 'no rule can name port 0' : `${who} -port=${ports.map(portText).join(',')}`;
+    ports.length === 0
+      ? 'no rule can name port 0'
+      : `${who.join(' ')} -port=${ports.map(portText).join(',')}`;
   return `refused ${timesText(flow.count)}: ${targetText(flow)}: ${remedy}`;
 }
 

@@ -167,6 +167,7 @@ describe('what was refused is a remark with the flags that would allow it', () =
           flowTo('203.0.113.1', 443, 'no.example', { fate: 'refused', count: 3 }),
           flowTo('203.0.113.2', 53, undefined, { fate: 'refused', l4Proto: 17 }),
           flowTo('203.0.113.3', 443, '*.evil', { fate: 'refused' }),
+          flowTo('10.7.7.7', 443, 'intra.example', { fate: 'refused' }),
         ],
         lookups: [lookupOf('no.example', { fate: 'refused' })],
       },
@@ -180,6 +181,7 @@ describe('what was refused is a remark with the flags that would allow it', () =
       'refused 3 times: no.example (203.0.113.1) 443/tcp: -name=no.example -port=443/tcp',
       'refused once: 203.0.113.2 53/udp: -cidr=203.0.113.2 -port=53/udp',
       'refused once: *.evil (203.0.113.3) 443/tcp: -cidr=203.0.113.3 -port=443/tcp',
+      'refused once: intra.example (10.7.7.7) 443/tcp: -name=intra.example -cidr=10.7.7.7 -port=443/tcp',
     ])
       assert.ok(remarks.includes(line), `${line}\n${text}`);
   });
