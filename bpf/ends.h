@@ -10,9 +10,11 @@
 static __always_inline struct end_event *begin_end(struct flow_key *key, __u32 rule, __u32 ifindex,
 						   __u64 cookie)
 {
-	struct end_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct end_event *event = NULL;
 	struct event *head;
 
+	if (has_room_for_passed())
+		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		count(COUNT_RING_FULL);
 		return NULL;

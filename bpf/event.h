@@ -78,6 +78,15 @@ static __always_inline struct share next_refusal(struct packet *pkt, __u32 polic
 	return next_in_series(&key);
 }
 
+/* Whether what passed may still be told: a quarter of the ring is kept for all else, so that a flood of what passes hides
+ * no refusal, and keeps no answer of a resolver from the enforcer.
+ */
+static __always_inline int has_room_for_passed(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) <
+	       bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 4 * 3;
+}
+
 /* Tells the verdict of the packet in the scratch area, of the socket and the interface noted there. */
 __noinline int tell_flow(__u32 area)
 {
@@ -85,7 +94,7 @@ __noinline int tell_flow(__u32 area)
 	struct verdict_result *result;
 	struct packet *pkt;
 	struct proc *proc;
-	struct event *event;
+	struct event *event = NULL;
 	struct share share = { .count = 1 };
 
 	if (!s)
@@ -98,7 +107,8 @@ __noinline int tell_flow(__u32 area)
 		if (!share.count)
 			return 0;
 	}
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (result->verdict != VERDICT_ALLOW || has_room_for_passed())
+		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		count(COUNT_RING_FULL);
 		return 0;

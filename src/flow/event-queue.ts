@@ -1,5 +1,6 @@
 import type { Event } from './event.ts';
 import type { EventReader } from './feed.ts';
+import { levelOf } from './level.ts';
 
 /** Where events go as text. */
 export interface TextSink {
@@ -11,6 +12,8 @@ export interface TextSink {
 
 /** Events that wait for a reader that is behind, more than the ring of the kernel holds; what comes more is lost to it. */
 const MAX_WAITING = 8_192;
+/** More of them, that only what matters more than `info` takes: a flood of what passes hides no refusal. */
+const MORE_WAITING = 2_048;
 /** Characters that are sent in one piece. */
 const PIECE = 1 << 16;
 
@@ -45,7 +48,8 @@ export class EventQueue implements EventReader {
   }
 
   take(event: Event): boolean {
-    if (this.#waiting.length >= this.#past + MAX_WAITING) return false;
+    const most = levelOf(event) === 'info' ? MAX_WAITING : MAX_WAITING + MORE_WAITING;
+    if (this.#waiting.length >= this.#past + most) return false;
     this.#waiting.push(event);
     this.#schedule();
     return true;

@@ -5,6 +5,7 @@ import { EventQueue } from '../../src/flow/event-queue.ts';
 import { FLOW } from './events.ts';
 
 const MAX_WAITING = 8_192;
+const MORE_WAITING = 2_048;
 
 function events(from: number, count: number): Event[] {
   return Array.from({ length: count }, (_, index) => ({ ...FLOW, seq: from + index }));
@@ -129,6 +130,21 @@ describe('EventQueue', () => {
     bench.turn();
     assert.deepEqual(bench.seqs, range(0, MAX_WAITING + 1));
     assert.equal(queue.take({ ...FLOW, seq: 9_999 }), true);
+  });
+
+  test('has room for what was refused behind what passed, and a bound for that, too', () => {
+    const bench = new Bench();
+    bench.room = 0;
+    const queue = bench.queue();
+    queue.take({ ...FLOW, seq: 0 });
+    bench.turn();
+    for (const event of events(1, MAX_WAITING + 10)) queue.take(event);
+    assert.equal(queue.take({ ...FLOW, seq: MAX_WAITING + 11 }), false);
+    const refused = events(10_000, MORE_WAITING + 1).map((event) => ({ ...event, verdict: 'deny' as const }));
+    assert.equal(refused.map((event) => queue.take(event)).indexOf(false), MORE_WAITING);
+    bench.drain(1_000);
+    bench.turn();
+    assert.deepEqual(bench.seqs, [...range(0, MAX_WAITING + 1), ...range(10_000, MORE_WAITING)]);
   });
 
   test('is bounded for a reader that is always behind, and never stops', () => {
