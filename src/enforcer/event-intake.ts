@@ -123,6 +123,8 @@ export class EventIntake implements Disposable {
     const event = this.#teller.tell(raw);
     this.seen.take(event);
     this.feed.publish(event);
+    if (this.feed.published === KEPT_EVENTS)
+      void import('./frugal-heap.ts').then(({ growSlowly }) => growSlowly());
   }
 
   /* Answers whether it is told: observed names explain later events, our own questions would echo what is told already. */
