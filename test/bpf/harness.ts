@@ -199,9 +199,10 @@ export class Harness implements Disposable {
     });
   }
 
-  /** Makes all entries of a map as if last seen so long ago. */
+  /** Makes all entries of a map as if last seen so long ago; at most since the host's start, before which no time is. */
   age(map: 'flows' | 'inbound' | 'inbound_new' | 'fragments', seconds: number): void {
-    const seen = process.hrtime.bigint() - BigInt(seconds) * 1_000_000_000n;
+    const asked = process.hrtime.bigint() - BigInt(seconds) * 1_000_000_000n;
+    const seen = asked > 1n ? asked : 1n;
     const struct = map === 'flows' ? 'flow' : map === 'fragments' ? 'fragment' : 'inbound';
     this.rewrite(map, (value) => {
       writeStruct(value, 0, struct, { seen_ns: seen });
