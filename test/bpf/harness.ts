@@ -173,18 +173,27 @@ export class Harness implements Disposable {
   }
 
   /** The leases of an address, ended ones included, by rule. */
-  leases(address: string | Uint8Array): Lease[] {
+  leases(address: string | Uint8Array, policyId: number = HOST_POLICY): Lease[] {
     const addr = typeof address === 'string' ? parseAddress(address) : address;
     const now = Number(bootTimeNs() / 1_000_000_000n);
-    return findLearned(this.state, encodeStruct('host_key', { addr, policy: HOST_POLICY }))
+    return findLearned(this.state, encodeStruct('host_key', { addr, policy: policyId }))
       .map(({ ruleId, endsAt }) => ({ rule: ruleId, seconds: endsAt - now }))
       .sort((a, b) => a.rule - b.rule);
   }
 
   /** Leases these addresses to these rules, as user space does for an answer it read itself. */
   teach(ruleIds: readonly number[], addresses: readonly string[], ttlSeconds = 300): void {
-    const lesson = { policyId: HOST_POLICY, ruleIds, addresses: addresses.map(parseAddress), ttlSeconds };
-    teach(this.state, lesson);
+    this.teachAs(HOST_POLICY, ruleIds, addresses, ttlSeconds);
+  }
+
+  /** As `teach`, for another subject than the host. */
+  teachAs(
+    policyId: number,
+    ruleIds: readonly number[],
+    addresses: readonly string[],
+    ttlSeconds = 300,
+  ): void {
+    teach(this.state, { policyId, ruleIds, addresses: addresses.map(parseAddress), ttlSeconds });
   }
 
   /** Ends all leases a second ago. */
