@@ -28,6 +28,11 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   {
+    rule: { cn: '.bücher.example' },
+    listed: ['www.xn--bcher-kva.example', 'WWW.XN--Bcher-KVA.example.'],
+    others: ['xn--bcher-kva.example', 'www.xn--bcher-kvb.example', 'www.bcher.example'],
+  },
+  {
     rule: { cn: '.gitlab.com' },
     listed: ['www.gitlab.com', 'a.b.gitlab.com', 'WWW.GitLab.COM', 'www.gitlab.com.', '_x.gitlab.com'],
     others: [
