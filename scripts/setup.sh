@@ -53,6 +53,7 @@ tests() {
 	need runc runc
 	need busybox-static /var/lib/dpkg/info/busybox-static.list # busybox without -static is a /bin/busybox, too
 	need python3 /usr/bin/python3
+	need python3-dnspython /usr/lib/python3/dist-packages/dns
 	need chromium chromium
 	need fonts-liberation /usr/share/fonts/truetype/liberation
 	need zsh zsh
