@@ -6,6 +6,7 @@ import { listAllHooks } from '../datapath/pins.ts';
 import { isLoopback } from '../dns/resolver.ts';
 import { SystemError, UnsupportedError } from '../errors.ts';
 import { cgroup2Mount } from '../libbpf/cgroup2.ts';
+import { isAtLeast } from '../libbpf/kernel-release.ts';
 import { hasTcx, queryTcx } from '../libbpf/link.ts';
 import { isBpffs } from '../libbpf/mount.ts';
 import { BpfProgram } from '../libbpf/program.ts';
@@ -68,12 +69,6 @@ function examineKernel(): Finding[] {
     cgroup ? `cgroup2 on ${cgroup}` : 'cgroup2 is not mounted: events will not name the process',
   );
   return findings;
-}
-
-/** Whether a kernel of this release, such as `6.1.0-18-amd64`, is of that version or newer. */
-export function isAtLeast(kernel: string, major: number, minor: number): boolean {
-  const [, own = '0', ownMinor = '0'] = /^(\d+)\.(\d+)/u.exec(kernel) ?? [];
-  return Number(own) > major || (Number(own) === major && Number(ownMinor) >= minor);
 }
 
 function examineBpffs(isRoot: boolean): [Finding['level'], string] {
