@@ -1,6 +1,6 @@
 /** The titles of tests that a source text has, as far as a text can tell: its literals and templates. */
 export interface SourceTitles {
-  /** Each string and template without holes, quotes off. */
+  /** Each string and template, quotes off; `…` stands for a hole. */
   readonly literals: ReadonlySet<string>;
   /** What stands right behind `test(` and `describe(`: the text between holes, in order. */
   readonly called: readonly (readonly string[])[];
@@ -39,7 +39,7 @@ export function readTitles(source: string): SourceTitles {
       at += 1;
       continue;
     }
-    if (parts.length === 1) literals.add(parts[0] ?? '');
+    literals.add(parts.join('…'));
     if (CALL.test(code.slice(-80))) called.push(parts);
     code += '""';
     at += length;

@@ -31,7 +31,11 @@ test('threats.md: every line has its tests, or is said not to be held', () => {
 });
 
 describe('findFaults tells of', () => {
-  const SOURCE = "test('one', f);\ntest(`row {{what} passes`, f);\n[{ what: 'a' }];".replace('{{', '$' + '{');
+  const SOURCE =
+    "test('one', f);\ntest(`row {{what} passes`, f);\n[{ what: 'a' }, { what: `b {{n}` }];".replaceAll(
+      '{{',
+      '$' + '{',
+    );
   const line = (proof: string): Documents => ({
     ...documents,
     index: `| attempt | outcome | proof |\n|---|---|---|\n| a | b | ${proof} |\n`,
@@ -40,6 +44,7 @@ describe('findFaults tells of', () => {
   const rows: readonly (readonly [what: string, proof: string, fault: RegExp | undefined])[] = [
     ['nothing where the title is there', 'tc `test/x.test.ts › one`', undefined],
     ['nothing where a row of a template is there', 'tc `test/x.test.ts › row a passes`', undefined],
+    ['nothing where a row is a template of its own', 'tc `test/x.test.ts › row b … passes`', undefined],
     ['nothing where a hole is left open', 'tc `test/x.test.ts › row … passes`', undefined],
     ['a line without a test', '', /neither/u],
     ['words that are no test', 'it is so', /neither/u],
@@ -51,7 +56,7 @@ describe('findFaults tells of', () => {
     ['a limit that nobody is told of', 'not held (Nobody says this): why', /README/u],
     ['a limit without a reason', 'not held (Data in DNS)', /reason/u],
     ['nothing where a limit is told', 'not held (Data in DNS): why', undefined],
-    ['a limit that doctor is to tell and does not', 'not held, doctor (socket activation): why', /doctor/u],
+    ['a limit that doctor is to tell and does not', 'not held, doctor (AF_VSOCK): why', /doctor/u],
   ];
   for (const [what, proof, fault] of rows) {
     test(what, () => {
