@@ -5,6 +5,7 @@ import { LAYOUT, LIMITS } from '../datapath/layout.ts';
 import { listAllHooks } from '../datapath/pins.ts';
 import { SystemError, UnsupportedError } from '../errors.ts';
 import { cgroup2Mount } from '../libbpf/cgroup2.ts';
+import { tooOldKernel } from '../libbpf/kernel-release.ts';
 import { hasTcx, queryTcx } from '../libbpf/link.ts';
 import { isBpffs } from '../libbpf/mount.ts';
 import { BpfProgram } from '../libbpf/program.ts';
@@ -50,7 +51,10 @@ function examineKernel(): Finding[] {
   if (!isRoot) add('missing', 'root: run it with sudo');
   try {
     const tcx = hasTcx();
-    add('ok', `kernel ${release()}, ${tcx ? 'tcx links' : 'clsact filters (tcx comes with 6.6)'}, libbpf`);
+    const tooOld = tooOldKernel();
+    if (tooOld !== undefined) add('missing', `kernel: ${tooOld}`);
+    else
+      add('ok', `kernel ${release()}, ${tcx ? 'tcx links' : 'clsact filters (tcx comes with 6.6)'}, libbpf`);
   } catch (thrown) {
     if (!(thrown instanceof UnsupportedError || thrown instanceof SystemError)) throw thrown;
     add('missing', `bpf: ${thrown.message}`);
