@@ -25,6 +25,7 @@ import { Fallback } from './fallback.ts';
 import { recordInterfaces } from './interfaces.ts';
 import { KnownNames } from './known-names.ts';
 import type { EnforceOptions } from './options.ts';
+import { PinKeeper } from './pin-keeper.ts';
 import { findPitfalls } from './pitfalls.ts';
 import { Policies } from './policies.ts';
 import { describeInForce, type PoliciesInForce } from './policies-in-force.ts';
@@ -65,6 +66,7 @@ export class Enforcer {
   readonly #policies: Policies;
   readonly #asker: Asker;
   readonly #intake: EventIntake;
+  readonly #pins: PinKeeper;
   #control: ControlServer | undefined;
   #resolverWatch: ResolverWatch | undefined;
 
@@ -74,6 +76,7 @@ export class Enforcer {
     this.#scope = scope;
     const { context, listener, trust } = inForce;
     const { state } = context;
+    this.#pins = scope.use(new PinKeeper(context.pins, listener.remark));
     this.#names = scope.use(
       new KnownNames({
         state,
@@ -223,6 +226,8 @@ export class Enforcer {
     this.#intake.tellEnd('stopping', 'nothing is enforced any more');
     this.#names.close();
     this.#policies.close(); // it would attach to containers that start now
+    this.#pins.look(); // by its pins it is taken down
+    this.#pins.close(); // the directory of all instances goes with the last one
     takeDown(this.inForce.options.instance);
     this.#policies.release();
     this.#control?.close(); // its socket lies in what goes now, and the next start makes one of that name
