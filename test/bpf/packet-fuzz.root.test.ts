@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setOwnAddresses } from '../../src/datapath/host-facts.ts';
 import { parseAddress } from '../../src/policy/prefix.ts';
 import { makeRng, type Rng } from '../dns/rng.ts';
+import { fuzzSettings } from '../fuzz/fuzz-settings.ts';
 import {
   authenticationHeader,
   ethernet,
@@ -18,7 +19,6 @@ import {
   routingHeader,
   wireAddress,
 } from './frames.ts';
-import { fuzzSettings } from './fuzz-settings.ts';
 import { useHarness } from './harness.ts';
 import { PacketModel } from './packet-model.ts';
 import {
