@@ -1,12 +1,10 @@
 /**
- * What may leave under the policy of the packet fuzz, written from the RFCs and the design and not from the
- * C: one host may be reached by anything, one by TCP to port 443 only. It may say yes too often (it never
- * forgets a flow), never too seldom.
+ * What may leave, written from the RFCs and the design and not from the C; what rules say of a first packet is asked of
+ * `permits`. It may say yes too often (it never forgets a flow, nor who called), never too seldom.
  */
 export interface ModelPolicy {
-  /** Addresses in hex, of 4 or 16 bytes. */
-  readonly open: ReadonlySet<string>;
-  readonly webOnly: ReadonlySet<string>;
+  /** Whether rules let a first packet pass. `to` is the address in hex, `port` of ICMP the type, 0 where there is none. */
+  permits(to: string, l4Proto: number, port: number): boolean;
   /** Hex of the on-link prefix, a /64. */
   readonly onLink: string;
 }
@@ -25,45 +23,81 @@ interface Datagram {
 }
 
 const [ICMP, TCP, UDP, ICMPV6, SCTP, UDP_LITE] = [1, 6, 17, 58, 132, 136];
+/** Those whose second number is the port that a packet goes to. */
+const PORTED = [TCP, UDP, SCTP, UDP_LITE];
 const MAPPED = '00000000000000000000ffff';
 
-/** Remembers what passed, since fragments and ICMP errors follow it. */
+/** Remembers what passed and who called, since fragments, replies and ICMP errors follow it. */
 export class PacketModel {
   readonly #policy: ModelPolicy;
+  readonly #readLink: typeof readLink;
   readonly #firsts = new Set<string>();
   readonly #flows = new Set<string>();
+  readonly #dhcpServers = new Set<string>();
 
-  constructor(policy: ModelPolicy) {
+  /** @param hasLink whether frames begin with an Ethernet header */
+  constructor(policy: ModelPolicy, hasLink: boolean) {
     this.#policy = policy;
+    this.#readLink = hasLink ? readLink : readRaw;
   }
 
   /** Whether the frame may leave. Call `passed` for one that did. */
   mayPass(frame: Buffer): boolean {
-    const found = readLink(frame);
+    const found = this.#readLink(frame);
     if (found === 'arp') return true;
     const datagram = found && readDatagram(found.packet, found.isIpv4);
     if (!datagram) return false;
-    const { proto, body, destination, fragmentOf, fragmentAt } = datagram;
+    const { proto, body, source, destination, fragmentOf, fragmentAt } = datagram;
     if (fragmentOf !== undefined && fragmentAt > 0) {
       // RFC 3128: not into the TCP header.
       return this.#firsts.has(fragmentOf) && !(proto === TCP && fragmentAt < 24);
     }
     if (!isWholeHeader(datagram)) return false;
-    if (fragmentOf === undefined && isLinkUpkeep(datagram, this.#policy.onLink)) return true;
-    if (this.#policy.open.has(destination)) return true;
-    if (!this.#policy.webOnly.has(destination)) return false;
-    return (proto === TCP && body.readUInt16BE(2) === 443) || this.#isErrorOfFlow(datagram);
+    if (fragmentOf === undefined && this.#isUpkeep(datagram)) return true;
+    const isIcmp = proto === ICMP || proto === ICMPV6;
+    const port = isIcmp ? body.readUInt8(0) : PORTED.includes(proto) ? body.readUInt16BE(2) : 0;
+    if (this.#policy.permits(destination, proto, port)) return true;
+    if (isEchoReply(datagram)) return this.#flows.has(echoKey(source, body, destination));
+    // A SYN is always judged anew.
+    const isLater = proto === UDP || (proto === TCP && (body.readUInt8(13) & 0x12) !== 0x02);
+    return (
+      (isLater && this.#flows.has(flowKey(proto, source, body, destination))) || this.#isErrorOfFlow(datagram)
+    );
+  }
+
+  /** A frame came in: whoever calls is answered. There are no sockets here that a datagram could call. */
+  arrived(frame: Buffer): void {
+    const found = this.#readLink(frame);
+    const datagram = found && found !== 'arp' && readDatagram(found.packet, found.isIpv4);
+    if (!datagram || datagram.fragmentAt > 0 || !isWholeHeader(datagram)) return;
+    const { isIpv4, proto, body, source, destination } = datagram;
+    if (proto === TCP && (body.readUInt8(13) & 0x16) === 0x02) {
+      const [from, to] = [body.readUInt16BE(0), body.readUInt16BE(2)];
+      this.#flows.add([proto, destination, to, source, from].join(' '));
+    }
+    if ((proto === ICMP && body.readUInt8(0) === 8) || (proto === ICMPV6 && body.readUInt8(0) === 128)) {
+      this.#flows.add(echoKey(destination, body, source));
+    }
+    if (isIpv4 && proto === UDP && body.readUInt32BE(0) === ((67 << 16) | 68)) this.#dhcpServers.add(source);
   }
 
   passed(frame: Buffer): void {
-    const found = readLink(frame);
+    const found = this.#readLink(frame);
     const datagram = found && found !== 'arp' && readDatagram(found.packet, found.isIpv4);
     if (!datagram) return;
     const { fragmentOf, fragmentAt, proto, body, source, destination } = datagram;
     if (fragmentOf !== undefined && fragmentAt === 0) this.#firsts.add(fragmentOf);
     if ((proto === TCP || proto === UDP) && fragmentAt === 0) {
-      this.#flows.add([proto, source, body.readUInt16BE(0), destination, body.readUInt16BE(2)].join(' '));
+      this.#flows.add(flowKey(proto, source, body, destination));
     }
+  }
+
+  #isUpkeep(datagram: Datagram): boolean {
+    if (isLinkUpkeep(datagram, this.#policy.onLink)) return true;
+    const { isIpv4, proto, body, destination } = datagram;
+    // To a server that has answered.
+    const isDhcp = isIpv4 && proto === UDP && body.readUInt32BE(0) === ((68 << 16) | 67);
+    return isDhcp && this.#dhcpServers.has(destination);
   }
 
   /** An ICMP error about a packet that came back on a flow. */
@@ -94,6 +128,25 @@ function readLink(frame: Buffer): { readonly packet: Buffer; readonly isIpv4: bo
     if ((etherType !== 0x8100 && etherType !== 0x88a8) || tags === 2) return undefined;
     at += 4;
   }
+}
+
+/** A frame of a device without a link layer. */
+function readRaw(frame: Buffer): { readonly packet: Buffer; readonly isIpv4: boolean } | undefined {
+  const version = (frame[0] ?? 0) >> 4;
+  return version === 4 || version === 6 ? { packet: frame, isIpv4: version === 4 } : undefined;
+}
+
+function flowKey(proto: number, source: string, body: Buffer, destination: string): string {
+  return [proto, source, body.readUInt16BE(0), destination, body.readUInt16BE(2)].join(' ');
+}
+
+/** Of an echo, by its identifier. */
+function echoKey(local: string, body: Buffer, remote: string): string {
+  return ['echo', local, body.readUInt16BE(4), remote].join(' ');
+}
+
+function isEchoReply({ proto, body }: Datagram): boolean {
+  return (proto === ICMP && body.readUInt8(0) === 0) || (proto === ICMPV6 && body.readUInt8(0) === 129);
 }
 
 function readDatagram(packet: Buffer, isIpv4: boolean): Datagram | undefined {

@@ -7,7 +7,8 @@ import { after, test } from 'node:test';
 import { compilePolicies, HOST_POLICY } from '../../src/datapath/compile.ts';
 import { setTrusted } from '../../src/datapath/host-facts.ts';
 import { applyPolicy, dropRuleStates } from '../../src/datapath/policy-slot.ts';
-import { encodeStruct, placeOf } from '../../src/datapath/struct.ts';
+import { ONLY } from '../../src/datapath/state.ts';
+import { encodeStruct, placeOf, writeStruct } from '../../src/datapath/struct.ts';
 import { setSubjectLevels } from '../../src/datapath/subject-hooks.ts';
 import { UsageError } from '../../src/errors.ts';
 import { parsePattern, parseSuffix } from '../../src/policy/name.ts';
@@ -107,6 +108,7 @@ async function placePolicies(rng: Rng, round: number, count: number): Promise<Pl
   const { compiled, rules } = compilePolicies(numbered, before, [53]);
   nextRule = compiled.nextRuleId;
   await applyPolicy(datapath.state, compiled);
+  judgeSubjects();
   dropRuleStates(datapath.state, new Set(rules.map(({ id }) => id)));
   datapath.shares = new Map();
   const resolvers = [{ addr16: parseAddress(RESOLVER), port: 53 }];
@@ -117,6 +119,16 @@ async function placePolicies(rng: Rng, round: number, count: number): Promise<Pl
     const replay = `L7EGG_SEED=${seed} L7EGG_FUZZ=${rounds}, policy ${round + index}: ${JSON.stringify(texts)}`;
     return { policyId, texts, ruleIds, replay };
   });
+}
+
+/*
+ * Frames of IP are of a socket that looks as if the hooks of its cgroup had judged it, which the interface goes by but
+ * for some seconds after each swap. Here they last.
+ */
+function judgeSubjects(): void {
+  const control = datapath.state.map('control').get(ONLY) ?? assert.fail();
+  writeStruct(control, 0, 'control', { unjudged_until_ns: 2n ** 62n });
+  datapath.state.map('control').set(ONLY, control);
 }
 
 /** A policy within the bounds of the kernel's tables. */
