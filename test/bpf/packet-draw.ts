@@ -32,7 +32,8 @@ import {
 export type Hosts = readonly [string, ...string[]];
 
 const LOCAL_PORTS = [40_000, 40_000, 40_001, 22, 68, 546] as const;
-const REMOTE_PORTS = [443, 443, 80, 450, 53, 67, 547] as const;
+/** Those of rules, and their neighbours. */
+const REMOTE_PORTS = [443, 443, 443, 442, 444, 80, 450, 500, 501, 399, 53, 54, 67, 547] as const;
 
 /** A packet to one of these hosts, or the fragments of one. */
 export function drawPackets(rng: Rng, hosts: Hosts): Buffer[] {

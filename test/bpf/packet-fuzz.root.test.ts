@@ -28,7 +28,7 @@ const RULES: readonly RuleText[] = [
 ];
 const [WEB, ALL] = [8, 9];
 /** What names led to: positions of the rules that lease it; of one the lease has ended. */
-const LEASED = new Map<string, readonly number[]>([
+const LEASED: ReadonlyMap<string, readonly number[]> = new Map([
   ['45.0.0.1', [WEB]],
   ['2001:db8:45::1', [WEB, ALL]],
   ['45.0.0.66', [ALL]],
@@ -57,8 +57,14 @@ const HOSTS: Hosts = [
 /** The least that the kernel takes of an untagged frame whose ethertype is IP's own, and of any other. */
 const LEAST = 14 + 40;
 const ETHERNET = 14;
-/** What kernel and model remember is forgotten after so many frames, so that both stay small. */
-const FORGET_EVERY = 50_000;
+/**
+ * What kernel and model remember is forgotten after so many frames, so that both stay small; halfway the leases end, and
+ * what they allowed goes on.
+ */
+const FORGET_EVERY = 10_000;
+
+/** Questions to the evaluator whose answers are kept. */
+const MOST_KNOWN = 50_000;
 
 const datapath = await useHarness('egress', 'egress_l3', 'arrive', 'arrive_l3');
 const { seed, rounds, progress } = fuzzSettings(50_000);
@@ -68,9 +74,9 @@ function hexOf(address: string): string {
 }
 
 /** Asks the naive evaluator; the same questions come again and again. */
-function makePolicy(): ModelPolicy {
+function makePolicy(leases = LEASED): ModelPolicy {
   const policy = { rules: RULES, strict: false, audit: false, privateAnswers: false };
-  const leased = new Map([...LEASED].map(([address, rules]) => [hexOf(address), rules]));
+  const leased = new Map([...leases].map(([address, rules]) => [hexOf(address), rules]));
   const known = new Map<string, boolean>();
   return {
     onLink: hexOf(LOCAL6).slice(0, 16),
@@ -80,6 +86,7 @@ function makePolicy(): ModelPolicy {
       if (answer === undefined) {
         const address = addressOf(BigInt(`0x${to}`), to.length === 8);
         answer = judgePacket(policy, { to: address, l4Proto, port, leased: leased.get(to) ?? [] }).passes;
+        if (known.size === MOST_KNOWN) known.clear();
         known.set(key, answer);
       }
       return answer;
@@ -128,12 +135,15 @@ describe(`whatever passes of ${rounds} frames may pass by the model, seed ${seed
         new FrameRunner(datapath.state, arrives),
       ];
       const rng = makeRng(seed);
-      const rulesOnly = makePolicy();
-      let model = new PacketModel(makePolicy(), hasLink);
+      const [fresh, ended] = [makePolicy(), makePolicy(new Map())];
+      let model = new PacketModel(fresh, hasLink);
       for (let round = 0; round < frames; round += 1) {
         if (round % FORGET_EVERY === 0) {
           begin();
-          model = new PacketModel(makePolicy(), hasLink);
+          model = new PacketModel(fresh, hasLink);
+        } else if (round % FORGET_EVERY === FORGET_EVERY / 2) {
+          datapath.endLeases();
+          model.policy = ended;
         }
         if (round % 256 === 0) datapath.events();
         progress(round);
@@ -150,7 +160,7 @@ describe(`whatever passes of ${rounds} frames may pass by the model, seed ${seed
           assert.ok(!passes || mayPass, `passed: ${replay}`);
           if (passes) model.passed(frame);
           else if (mayPass) seen.stricter += 1;
-          if (passes && !new PacketModel(rulesOnly, hasLink).mayPass(frame)) seen.replies += 1;
+          if (passes && !new PacketModel(model.policy, hasLink).mayPass(frame)) seen.replies += 1;
           seen[passes ? 'pass' : 'blocked'] += 1;
           if (isNoise) seen.noise += 1;
         }

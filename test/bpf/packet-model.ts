@@ -29,7 +29,8 @@ const MAPPED = '00000000000000000000ffff';
 
 /** Remembers what passed and who called, since fragments, replies and ICMP errors follow it. */
 export class PacketModel {
-  readonly #policy: ModelPolicy;
+  /** In force; flows outlive a change. */
+  policy: ModelPolicy;
   readonly #readLink: typeof readLink;
   readonly #firsts = new Set<string>();
   readonly #flows = new Set<string>();
@@ -37,7 +38,7 @@ export class PacketModel {
 
   /** @param hasLink whether frames begin with an Ethernet header */
   constructor(policy: ModelPolicy, hasLink: boolean) {
-    this.#policy = policy;
+    this.policy = policy;
     this.#readLink = hasLink ? readLink : readRaw;
   }
 
@@ -47,22 +48,18 @@ export class PacketModel {
     if (found === 'arp') return true;
     const datagram = found && readDatagram(found.packet, found.isIpv4);
     if (!datagram) return false;
-    const { proto, body, source, destination, fragmentOf, fragmentAt } = datagram;
+    const { proto, body, destination, fragmentOf, fragmentAt } = datagram;
     if (fragmentOf !== undefined && fragmentAt > 0) {
       // RFC 3128: not into the TCP header.
       return this.#firsts.has(fragmentOf) && !(proto === TCP && fragmentAt < 24);
     }
     if (!isWholeHeader(datagram)) return false;
     if (fragmentOf === undefined && this.#isUpkeep(datagram)) return true;
-    const isIcmp = proto === ICMP || proto === ICMPV6;
-    const port = isIcmp ? body.readUInt8(0) : PORTED.includes(proto) ? body.readUInt16BE(2) : 0;
-    if (this.#policy.permits(destination, proto, port)) return true;
-    if (isEchoReply(datagram)) return this.#flows.has(echoKey(source, body, destination));
+    const port = icmpTypeOf(datagram) ?? (PORTED.includes(proto) ? body.readUInt16BE(2) : 0);
+    if (this.policy.permits(destination, proto, port)) return true;
     // A SYN is always judged anew.
-    const isLater = proto === UDP || (proto === TCP && (body.readUInt8(13) & 0x12) !== 0x02);
-    return (
-      (isLater && this.#flows.has(flowKey(proto, source, body, destination))) || this.#isErrorOfFlow(datagram)
-    );
+    const isFirst = proto === TCP && (body.readUInt8(13) & 0x12) === 0x02;
+    return (!isFirst && this.#flows.has(flowKey(datagram))) || this.#isErrorOfFlow(datagram);
   }
 
   /** A frame came in: whoever calls is answered. There are no sockets here that a datagram could call. */
@@ -75,8 +72,9 @@ export class PacketModel {
       const [from, to] = [body.readUInt16BE(0), body.readUInt16BE(2)];
       this.#flows.add([proto, destination, to, source, from].join(' '));
     }
-    if ((proto === ICMP && body.readUInt8(0) === 8) || (proto === ICMPV6 && body.readUInt8(0) === 128)) {
-      this.#flows.add(echoKey(destination, body, source));
+    if (icmpTypeOf(datagram) === (isIpv4 ? 8 : 128)) {
+      const reply = isIpv4 ? 0 : 129;
+      this.#flows.add([proto, destination, body.readUInt16BE(4), source, reply].join(' '));
     }
     if (isIpv4 && proto === UDP && body.readUInt32BE(0) === ((67 << 16) | 68)) this.#dhcpServers.add(source);
   }
@@ -85,15 +83,14 @@ export class PacketModel {
     const found = this.#readLink(frame);
     const datagram = found && found !== 'arp' && readDatagram(found.packet, found.isIpv4);
     if (!datagram) return;
-    const { fragmentOf, fragmentAt, proto, body, source, destination } = datagram;
-    if (fragmentOf !== undefined && fragmentAt === 0) this.#firsts.add(fragmentOf);
-    if ((proto === TCP || proto === UDP) && fragmentAt === 0) {
-      this.#flows.add(flowKey(proto, source, body, destination));
-    }
+    const { fragmentOf, fragmentAt } = datagram;
+    if (fragmentAt > 0) return;
+    if (fragmentOf !== undefined) this.#firsts.add(fragmentOf);
+    this.#flows.add(flowKey(datagram));
   }
 
   #isUpkeep(datagram: Datagram): boolean {
-    if (isLinkUpkeep(datagram, this.#policy.onLink)) return true;
+    if (isLinkUpkeep(datagram, this.policy.onLink)) return true;
     const { isIpv4, proto, body, destination } = datagram;
     // To a server that has answered.
     const isDhcp = isIpv4 && proto === UDP && body.readUInt32BE(0) === ((68 << 16) | 67);
@@ -136,17 +133,20 @@ function readRaw(frame: Buffer): { readonly packet: Buffer; readonly isIpv4: boo
   return version === 4 || version === 6 ? { packet: frame, isIpv4: version === 4 } : undefined;
 }
 
-function flowKey(proto: number, source: string, body: Buffer, destination: string): string {
-  return [proto, source, body.readUInt16BE(0), destination, body.readUInt16BE(2)].join(' ');
+/** Protocol, local end, remote end; of ICMP the identifier of an echo and the type stand for ports. */
+function flowKey(datagram: Datagram): string {
+  const { isIpv4, proto, source, body, destination } = datagram;
+  const icmpType = icmpTypeOf(datagram);
+  const isEcho = icmpType !== undefined && (isIpv4 ? [0, 8] : [128, 129]).includes(icmpType);
+  const isPorted = PORTED.includes(proto);
+  const local = isPorted ? body.readUInt16BE(0) : isEcho ? body.readUInt16BE(4) : 0;
+  const remote = isPorted ? body.readUInt16BE(2) : (icmpType ?? 0);
+  return [proto, source, local, destination, remote].join(' ');
 }
 
-/** Of an echo, by its identifier. */
-function echoKey(local: string, body: Buffer, remote: string): string {
-  return ['echo', local, body.readUInt16BE(4), remote].join(' ');
-}
-
-function isEchoReply({ proto, body }: Datagram): boolean {
-  return (proto === ICMP && body.readUInt8(0) === 0) || (proto === ICMPV6 && body.readUInt8(0) === 129);
+/** Undefined for other protocols, and for ICMP of the other family. */
+function icmpTypeOf({ isIpv4, proto, body }: Datagram): number | undefined {
+  return proto === (isIpv4 ? ICMP : ICMPV6) ? body.readUInt8(0) : undefined;
 }
 
 function readDatagram(packet: Buffer, isIpv4: boolean): Datagram | undefined {

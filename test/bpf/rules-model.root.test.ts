@@ -38,7 +38,7 @@ import {
   takesInward,
 } from '../policy/rules-evaluator.ts';
 import { A, AAAA, ask, CNAME, hear } from './dns-exchange.ts';
-import { outbound } from './frames.ts';
+import { LOCAL4, outbound } from './frames.ts';
 import { useHarness } from './harness.ts';
 import { OwnCgroup } from './own-cgroup.ts';
 import { icmp, icmpv6, raw, sctp, tcp, udp } from './segments.ts';
@@ -224,6 +224,8 @@ function checkLookup(
   const expected = judgeLookup(placed.texts, lookup);
   const clientPort = nextPort();
   const exchange = { resolver: RESOLVER, clientPort };
+  // Ports come round again: of an earlier query nothing waits any more.
+  datapath.state.map('pending_queries').delete(pendingKey(placed.policyId, clientPort));
   const { verdict } = ask(datapath, exchange, 'egress', queryOf(lookup));
   const says = `${lookup.name} type ${lookup.qtype}, ${placed.replay}`;
   assert.equal(
@@ -255,11 +257,14 @@ function queryOf(lookup: { name: string; qtype: number }): Uint8Array {
   return message({ id: ID, flags: 0x0100, question: questionOf(lookup) });
 }
 
-function pendingRules(policyId: number, clientPort: number): number[] {
-  const ends = { client: parseAddress('192.0.2.10'), resolver: parseAddress(RESOLVER) };
+function pendingKey(policyId: number, clientPort: number): Buffer {
+  const ends = { client: parseAddress(LOCAL4), resolver: parseAddress(RESOLVER) };
   const ports = { client_port_be: clientPort, resolver_port_be: 53, query_id_be: ID };
-  const key = encodeStruct('pending_key', { ...ends, ...ports, policy: policyId, l4_proto: 17 });
-  const value = datapath.state.map('pending_queries').get(key);
+  return encodeStruct('pending_key', { ...ends, ...ports, policy: policyId, l4_proto: 17 });
+}
+
+function pendingRules(policyId: number, clientPort: number): number[] {
+  const value = datapath.state.map('pending_queries').get(pendingKey(policyId, clientPort));
   if (!value) return [];
   const [at, bytes] = placeOf('pending', 'rules');
   return Array.from({ length: bytes / 4 }, (_, index) => value.readUInt32LE(at + 4 * index)).filter(
