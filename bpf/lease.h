@@ -143,8 +143,8 @@ static __always_inline void record_lease(struct host_key *key, __u32 rule_id, st
 		return;
 	for (int i = 0; i < EVICTION_PROBES; i++) {
 		__u64 position = __sync_fetch_and_add(&state->next_record, 1);
-		__u32 lap = position / rule->ring_length;
-		__u32 place = position % rule->ring_length;
+		__u64 lap = position / rule->ring_length;
+		__u32 place = position - lap * rule->ring_length;
 		__u32 index = rule->ring_base + place;
 		struct host_key held_key = {};
 		struct leases *leases;

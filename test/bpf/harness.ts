@@ -25,6 +25,7 @@ import { addressOf, bpf } from '../../src/libbpf/symbols.ts';
 import { parseAddress } from '../../src/policy/prefix.ts';
 import { ethernet } from './frames.ts';
 import { compile, type PolicySpec } from './policy-builder.ts';
+import { Wire } from './wire.ts';
 
 /** `pass`: others still run. `refuse`: the packet, made into its own answer, is sent back up. */
 export type Verdict = 'pass' | 'drop' | 'refuse';
@@ -82,6 +83,7 @@ export class Harness implements Disposable {
   /** Of the policy in force. */
   shares: Shares = new Map();
   readonly #ring: RingReader;
+  readonly #wire = new Wire();
   #events: RawEvent[] = [];
   #inForce: PolicySpec | undefined;
 
@@ -121,10 +123,16 @@ export class Harness implements Disposable {
     setResolvers(this.state, given);
   }
 
-  /** Runs a program on bytes as they are. */
+  /** What has a packet come in by a device that is not lo. */
+  get onWire(): SkbFields {
+    return { ifindex: this.#wire.ifindex };
+  }
+
+  /** Runs a program on bytes as they are: what teaches on a device of its own, others on lo unless `skb` says so. */
   run(program: ProgramName, bytes: Uint8Array, skb?: SkbFields): Outcome {
     const data = Buffer.from(bytes);
-    const run = { data, dataOutBytes: data.length + 256, ...(skb && { skb }) };
+    const from = skb ?? (/^learn/u.test(program) ? this.onWire : undefined);
+    const run = { data, dataOutBytes: data.length + 256, ...(from && { skb: from }) };
     const { retval, dataOut } = this.state.program(`l7egg_${program}`).testRun(run);
     return { verdict: verdictOf(retval), frame: Buffer.from(dataOut) };
   }
@@ -259,6 +267,7 @@ export class Harness implements Disposable {
 
   close(): void {
     this.#ring.close();
+    this.#wire.close();
     this.state.close();
   }
 
