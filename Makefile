@@ -154,7 +154,7 @@ picture: need-root
 
 # Other kernels under qemu. Two at once would be too slow for their limits: the lock is the process's own.
 test-vm: need-root
-	@scripts/setup.sh build test
+	@scripts/setup.sh build test vm
 	@$(MAKE) --no-print-directory all types
 	@mkdir -p build
 	@exec 9>build/vm.lock; flock --nonblock 9 || { echo "make test-vm runs already in this checkout." >&2; exit 1; }; \

@@ -48,6 +48,11 @@ export class SystemError extends Error {
   }
 }
 
+/** Whether something was thrown because the host refused it: our SystemError, or what node's own calls throw. */
+export function isOfSystem(thrown: unknown): thrown is Error {
+  return thrown instanceof SystemError || (thrown instanceof Error && 'syscall' in thrown);
+}
+
 /** Another enforcer holds the instance or the interface. Exit code 1. */
 export class TakenError extends Error {
   override readonly name = 'TakenError';

@@ -90,7 +90,7 @@ setpriv --pdeathsig KILL timeout --foreground "${VM_LIMIT:-600}" \
 	-device virtio-serial-pci -chardev stdio,id=console,signal=on -device virtconsole,chardev=console \
 	-chardev socket,id=files,path="$work/files" -device vhost-user-fs-pci,chardev=files,tag=host \
 	-kernel "$kernel/vmlinux" -initrd "$work/initramfs" \
-	-append "console=ttyS0 loglevel=5 panic=-1 vm=$checkout release=$release job=$work/job layer=${VM_LAYER-}" \
+	-append "console=ttyS0 loglevel=5 panic=-1 vm=$checkout release=$release job=$work/job layer=${VM_LAYER-} systemd.show_status=0" \
 	</dev/null >"$work/console" 2>&1 &
 pids="$pids $!"
 code=

@@ -26,8 +26,10 @@ prepare() {
 	$busybox mount -t virtiofs -o ro host /host || fail "mount the host's files"
 	$busybox mount -t tmpfs tmpfs /over
 	$busybox mkdir /over/upper /over/work
-	$busybox mount -t overlay -o "lowerdir=${layer:+/host$layer:}/host,upperdir=/over/upper,workdir=/over/work" \
-		overlay /root || fail "mount the overlay"
+	# A copy: as a lower layer it would lie within the other one, which overlayfs refuses.
+	[ -z "$layer" ] || $busybox cp -a "/host$layer/." /over/upper/
+	$busybox mount -t overlay -o lowerdir=/host,upperdir=/over/upper,workdir=/over/work overlay /root ||
+		fail "mount the overlay"
 	for kind in proc sysfs:sys devtmpfs:dev bpf:sys/fs/bpf cgroup2:sys/fs/cgroup devpts:dev/pts tmpfs:run tmpfs:dev/shm; do
 		$busybox mkdir -p "/root/${kind#*:}"
 		$busybox mount -t "${kind%%:*}" none "/root/${kind#*:}" || echo "guest-init: no ${kind#*:}" >$console

@@ -3,7 +3,7 @@
 # of test/systemd/probe.sh come out at /dev/hvc0, then the machine ends.
 set -eu
 units=$1/etc/systemd/system
-mkdir -p "$units/probe.service.d"
+mkdir -p "$units/probe.service.d" "$1/etc/tmpfiles.d"
 cat >"$units/probe.service.d/vm.conf" <<'EOF'
 [Service]
 Environment=L7EGG_PATIENCE=5
@@ -19,4 +19,6 @@ for unit in getty@tty1.service serial-getty@ttyS0.service systemd-udevd.service 
 	ln -sf /dev/null "$units/$unit"
 done
 : >"$1/etc/fstab"
+# It empties /tmp at the start: the host's, file by file, each of which takes a descriptor of virtiofsd.
+ln -sf /dev/null "$1/etc/tmpfiles.d/tmp.conf"
 ln -sf /lib/systemd/system/multi-user.target "$units/default.target"

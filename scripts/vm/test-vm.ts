@@ -71,10 +71,12 @@ function run(program: string, ...args: readonly string[]): string {
 
 /** What guests see must not change while they run: virtiofs shows an edited file half old, half new. */
 function prepare(): void {
-  for (const path of [place.snapshot, place.layer, logs]) {
+  for (const path of [place.snapshot, place.layer]) {
     rmSync(path, { recursive: true, force: true });
     mkdirSync(path, { recursive: true });
   }
+  if (words.length === 0) rmSync(logs, { recursive: true, force: true });
+  mkdirSync(logs, { recursive: true });
   for (const name of [...COPIED, ...BUILT.map((each) => join('build', each))]) {
     cpSync(join(checkout, name), join(place.snapshot, name), { recursive: true, verbatimSymlinks: true });
   }

@@ -1,5 +1,5 @@
 import { setEnforced } from '../datapath/host-facts.ts';
-import { SystemError } from '../errors.ts';
+import { isOfSystem } from '../errors.ts';
 import { type LinkEvent, listLinks } from '../netlink/links.ts';
 import { attachNow, dropHooks, type HookContext } from './hooks.ts';
 import { findInterface, isWayOut, type Present, type Served } from './interfaces.ts';
@@ -23,13 +23,20 @@ export interface CoverageListener {
   told(action: 'attached' | 'detached', name: string, message: string): void;
 }
 
+/** For what fails without a change of the links that could be waited for, such as a want of descriptors. */
+const AGAIN_MS = 1_000;
+
 /** Which interfaces are served, as they come, go and change their names. */
-export class Coverage {
+export class Coverage implements Disposable {
   readonly #start: CoverageStart;
   readonly #listener: CoverageListener;
   readonly #attached = new Map<string, Present>();
   readonly #names = new Map<number, string>();
   #plan: Served[];
+  #again: NodeJS.Timeout | undefined;
+  #isClosed = false;
+  /** What was complained of, and did not go well since. */
+  #complaint = '';
 
   constructor(start: CoverageStart, listener: CoverageListener) {
     this.#start = start;
@@ -64,8 +71,41 @@ export class Coverage {
     this.match();
   }
 
-  /** Attaches to served interfaces that are there now and were not, or under another number. */
+  /**
+   * Attaches to served interfaces that are there now and were not, or under another number. What fails is said once,
+   * and tried again.
+   */
   match(): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#again);
+    this.#again = undefined;
+    try {
+      this.#match();
+    } catch (thrown) {
+      if (!isOfSystem(thrown)) throw thrown;
+      this.#fail(`interfaces are NOT followed: ${thrown.message}`);
+    }
+    if (this.#again === undefined) this.#complaint = '';
+  }
+
+  /** Attaches to nothing any more. Idempotent. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#again);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Serves `lo` for learning from now on, unless it does. */
+  learnOnLoopback(): void {
+    if (this.#plan.some(({ name, learns }) => name === 'lo' && learns)) return;
+    this.#plan.push({ name: 'lo', learns: true, enforces: false });
+    this.match();
+  }
+
+  #match(): void {
     let isChanged = false;
     for (const served of [...this.#plan]) {
       const before = this.#attached.get(served.name);
@@ -78,16 +118,16 @@ export class Coverage {
     if (isChanged) this.#changed();
   }
 
-  /** Serves `lo` for learning from now on, unless it does. */
-  learnOnLoopback(): void {
-    if (this.#plan.some(({ name, learns }) => name === 'lo' && learns)) return;
-    this.#plan.push({ name: 'lo', learns: true, enforces: false });
-    this.match();
+  #fail(complaint: string): void {
+    this.#again ??= setTimeout(() => this.match(), AGAIN_MS).unref();
+    if (complaint === this.#complaint) return;
+    this.#complaint = complaint;
+    this.#start.listener.remark(complaint, 'error');
   }
 
-  /* Fails closed: what can't be attached is said, and tried again at the next change. */
+  /* What can't be attached is said, and tried again. */
   #attach(each: Present): void {
-    const { context, listener } = this.#start;
+    const { context } = this.#start;
     try {
       setEnforced(context.state, enforcedBy([...this.attached, each]));
       attachNow(context, each);
@@ -95,8 +135,8 @@ export class Coverage {
       this.#tell('attached', each.name, `interface "${each.name}" is there: attached`);
     } catch (thrown) {
       // It may be gone again already.
-      if (!(thrown instanceof SystemError)) throw thrown;
-      listener.remark(`interface "${each.name}" is NOT covered: ${thrown.message}`, 'error');
+      if (!isOfSystem(thrown)) throw thrown;
+      this.#fail(`interface "${each.name}" is NOT covered: ${thrown.message}`);
     }
   }
 

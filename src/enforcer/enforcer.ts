@@ -25,6 +25,7 @@ import { Fallback } from './fallback.ts';
 import { recordInterfaces } from './interfaces.ts';
 import { KnownNames } from './known-names.ts';
 import type { EnforceOptions } from './options.ts';
+import { PinKeeper } from './pin-keeper.ts';
 import { findPitfalls } from './pitfalls.ts';
 import { Policies } from './policies.ts';
 import { describeInForce, type PoliciesInForce } from './policies-in-force.ts';
@@ -65,6 +66,7 @@ export class Enforcer {
   readonly #policies: Policies;
   readonly #asker: Asker;
   readonly #intake: EventIntake;
+  readonly #pins: PinKeeper;
   #control: ControlServer | undefined;
   #resolverWatch: ResolverWatch | undefined;
 
@@ -74,6 +76,7 @@ export class Enforcer {
     this.#scope = scope;
     const { context, listener, trust } = inForce;
     const { state } = context;
+    this.#pins = scope.use(new PinKeeper(context.pins, listener.remark));
     this.#names = scope.use(
       new KnownNames({
         state,
@@ -82,13 +85,15 @@ export class Enforcer {
         remark: (text) => listener.remark(text),
       }),
     );
-    this.#coverage = new Coverage(inForce, {
-      changed: () => {
-        this.#policies.shape();
-        this.#record();
-      },
-      told: (action, name, message) => this.tell(action, message, name),
-    });
+    this.#coverage = scope.use(
+      new Coverage(inForce, {
+        changed: () => {
+          this.#policies.shape();
+          this.#record();
+        },
+        told: (action, name, message) => this.tell(action, message, name),
+      }),
+    );
     this.#policies = scope.use(
       new Policies({ ...inForce, controlled: () => this.#coverage.attached }, inForce.policies),
     );
@@ -222,7 +227,10 @@ export class Enforcer {
   stop(): void {
     this.#intake.tellEnd('stopping', 'nothing is enforced any more');
     this.#names.close();
+    this.#coverage.close();
     this.#policies.close(); // it would attach to containers that start now
+    this.#pins.look(); // by its pins it is taken down
+    this.#pins.close(); // the directory of all instances goes with the last one
     takeDown(this.inForce.options.instance);
     this.#policies.release();
     this.#control?.close(); // its socket lies in what goes now, and the next start makes one of that name
@@ -245,7 +253,7 @@ export class Enforcer {
       subjectName: (policyId) => this.#policies.subjectName(policyId),
       process: (raw) => callers.describe(raw),
       // Packets of subjects leave by interfaces that are not ours.
-      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? readInterfaceName(ifindex),
+      interfaceName: (ifindex) => this.#coverage.nameOf(ifindex) ?? tryReadName(ifindex),
       namesOf: (addr16) => this.#names.namesOf(addr16),
       leasesOf: (policyId, addr16) => this.#names.leasesOf(policyId, addr16),
     };
@@ -306,5 +314,15 @@ export class Enforcer {
     const local = this.inForce.trust.host.filter(isLoopback).map(({ port }) => port);
     const told = await flushCaches(local);
     if (told.length > 0) this.inForce.listener.remark(`told to forget cached answers: ${told.join(', ')}`);
+  }
+}
+
+/* Without a descriptor to ask with an event goes without that name. */
+function tryReadName(ifindex: number): string | undefined {
+  try {
+    return readInterfaceName(ifindex);
+  } catch (thrown) {
+    if (!(thrown instanceof SystemError)) throw thrown;
+    return undefined;
   }
 }

@@ -6,7 +6,7 @@ import { listAllHooks } from '../datapath/pins.ts';
 import { isLoopback } from '../dns/resolver.ts';
 import { SystemError, UnsupportedError } from '../errors.ts';
 import { cgroup2Mount } from '../libbpf/cgroup2.ts';
-import { isAtLeast } from '../libbpf/kernel-release.ts';
+import { isKernelSince, tooOldKernel } from '../libbpf/kernel-release.ts';
 import { hasTcx, queryTcx } from '../libbpf/link.ts';
 import { isBpffs } from '../libbpf/mount.ts';
 import { BpfProgram } from '../libbpf/program.ts';
@@ -55,13 +55,16 @@ function examineKernel(): Finding[] {
   if (!isRoot) add('missing', 'root: run it with sudo');
   try {
     const tcx = hasTcx();
-    add('ok', `kernel ${release()}, ${tcx ? 'tcx links' : 'clsact filters (tcx comes with 6.6)'}, libbpf`);
+    const tooOld = tooOldKernel();
+    if (tooOld !== undefined) add('missing', `kernel: ${tooOld}`);
+    else
+      add('ok', `kernel ${release()}, ${tcx ? 'tcx links' : 'clsact filters (tcx comes with 6.6)'}, libbpf`);
   } catch (thrown) {
     if (!(thrown instanceof UnsupportedError || thrown instanceof SystemError)) throw thrown;
     add('missing', `bpf: ${thrown.message}`);
   }
   add(...examineBpffs(isRoot));
-  if (!isAtLeast(release(), 6, 12))
+  if (!isKernelSince(6, 12))
     add('note', 'abstract unix sockets are open to a command under run before Linux 6.12');
   const cgroup = cgroup2Mount();
   add(

@@ -19,6 +19,7 @@ import type { HookContext } from './hooks.ts';
 import { netnsInode } from './netns.ts';
 import type { EnforceOptions, Listener } from './options.ts';
 import { type PoliciesInForce, recordPolicies } from './policies-in-force.ts';
+import { RecordKeeper } from './record-keeper.ts';
 import { formatResolver } from './resolvers.ts';
 import type { InstanceRecord } from './run-dir.ts';
 import { type Shaper, shapedInterfaces } from './shaper.ts';
@@ -51,6 +52,7 @@ export class Policies implements Disposable {
   readonly #context: PolicyContext;
   readonly #rules = new Map<number, SubjectRule>();
   readonly #subjectNames = new Map<number, { readonly subject: string; readonly policies: string }>();
+  readonly #record: RecordKeeper;
   #current: PoliciesInForce;
   #containers: ContainerSubjects | undefined;
   #cgroups: CgroupWatch | undefined;
@@ -59,6 +61,7 @@ export class Policies implements Disposable {
   constructor(context: PolicyContext, inForce: PoliciesInForce) {
     this.#context = context;
     this.#current = inForce;
+    this.#record = new RecordKeeper((changed) => this.#writeRecord(changed), context.listener.remark);
     this.#learnNames();
   }
 
@@ -183,23 +186,14 @@ export class Policies implements Disposable {
     }
   }
 
-  /** Writes down what is in force; `changed` is what changed besides policies. */
+  /** Writes down what is in force; `changed` is what changed besides policies. What can't be written is tried again. */
   record(changed: Partial<InstanceRecord> = {}): void {
-    const { context, shaper, trust } = this.#context;
-    const record = context.run.currentRecord(activeEpoch(context.state));
-    if (!record) return;
-    context.run.prepareRecord({
-      ...record,
-      ...recordPolicies(this.#current),
-      resolvers: trust.host.map(formatResolver),
-      classes: shaper.classes,
-      ...changed,
-    });
-    context.run.commitRecord();
+    this.#record.record(changed);
   }
 
   /** Follows nobody any more; what is in force stays so. Idempotent. */
   close(): void {
+    this.#record.close();
     this.#containers?.close();
     this.#cgroups?.close();
     this.#cgroups = undefined;
@@ -283,6 +277,20 @@ export class Policies implements Disposable {
     this.#current = { ...this.#current, placed: this.#current.placed.filter((each) => each.id !== id) };
     if (this.#context.shaper.classes.length > 0) this.shape();
     this.record();
+  }
+
+  #writeRecord(changed: Partial<InstanceRecord>): void {
+    const { context, shaper, trust } = this.#context;
+    const record = context.run.currentRecord(activeEpoch(context.state));
+    if (!record) return;
+    context.run.prepareRecord({
+      ...record,
+      ...recordPolicies(this.#current),
+      resolvers: trust.host.map(formatResolver),
+      classes: shaper.classes,
+      ...changed,
+    });
+    context.run.commitRecord();
   }
 
   /* Subjects whose cgroup is not the one that is controlled, with both; undefined = none. */

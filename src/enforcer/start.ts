@@ -107,13 +107,19 @@ export async function startEnforcer(
   }
   scope.use(lock);
   try {
+    using parts = new Scope(); // closed before its files are removed, which takes descriptors
     const inForce = await putInForce(
       { options, listener, run, netns, resolvers, plan, isEveryWay, ...found },
-      scope,
+      parts,
       objectPath,
     );
+    scope.use(parts.move());
     return new Enforcer(inForce, scope.move());
   } catch (thrown) {
+    // To remove a directory takes a descriptor, the want of which may be what we are told here. Others that start
+    // wait for us still.
+    await kernelTypes().catch(() => {});
+    scope.close();
     if (isFirst) run.remove();
     throw thrown;
   }

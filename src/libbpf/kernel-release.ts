@@ -1,8 +1,12 @@
-/** The oldest kernel that has what the programs need; others may have had it added by their distribution. */
-export const OLDEST_KERNEL = [6, 1] as const;
+import { release } from 'node:os';
 
-/** Whether a kernel of this release, such as `6.1.0-18-amd64`, is of that version or newer. */
-export function isAtLeast(kernel: string, major: number, minor: number): boolean {
-  const [, own = '0', ownMinor = '0'] = /^(\d+)\.(\d+)/u.exec(kernel) ?? [];
-  return Number(own) > major || (Number(own) === major && Number(ownMinor) >= minor);
+/** Whether `kernel`, the running one's release by default, is Linux `major`.`minor` or newer. */
+export function isKernelSince(major: number, minor: number, kernel = release()): boolean {
+  const [hasMajor = 0, hasMinor = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
+  return hasMajor > major || (hasMajor === major && hasMinor >= minor);
+}
+
+/** What a kernel that is too old for l7egg is told; undefined for others. */
+export function tooOldKernel(kernel = release()): string | undefined {
+  return isKernelSince(6, 1, kernel) ? undefined : `Linux 6.1 or newer is needed, this is ${kernel}`;
 }

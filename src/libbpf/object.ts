@@ -1,8 +1,6 @@
-import { constants, release } from 'node:os';
-import { UnsupportedError } from '../errors.ts';
+import { constants } from 'node:os';
 import { errnoName, failure } from './errno.ts';
 import { duplicate } from './fd.ts';
-import { isAtLeast, OLDEST_KERNEL } from './kernel-release.ts';
 import { BpfMap } from './map.ts';
 import { type OpenObject, openObject } from './open-object.ts';
 import { BpfProgram } from './program.ts';
@@ -70,23 +68,11 @@ export async function loadObject(
   }
 }
 
-/** The error for a load that failed with `errno`, with what the verifier said; `kernel` is the release of this one. */
-export function loadFailure(errno: number, path: string, log: string, kernel = release()): Error {
+function loadFailure(errno: number, path: string, log: string): Error {
   const operation = `load BPF object "${path}"`;
   // The verifier answers EPERM too, with a log.
-  const cause =
-    log === '' || errno === EPERM
-      ? failure(errno, operation)
-      : new VerifierError(operation, errnoName(errno), log);
-  // By version only where it failed: older kernels of some distributions have all that is needed.
-  if (cause instanceof UnsupportedError || isAtLeast(kernel, ...OLDEST_KERNEL)) return cause;
-  const oldest = OLDEST_KERNEL.join('.');
-  return new UnsupportedError(
-    `Cannot ${operation}: Linux ${kernel} is too old, ${oldest} or newer is needed`,
-    {
-      cause,
-    },
-  );
+  if (log === '' || errno === EPERM) return failure(errno, operation);
+  return new VerifierError(operation, errnoName(errno), log);
 }
 
 function loadedFd(fd: number, name: string): number {

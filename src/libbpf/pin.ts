@@ -43,6 +43,13 @@ function kindOf(fd: Fd): PinKind | undefined {
   return KINDS.find((kind) => kind === word);
 }
 
+/** Pins what is pinned at `from` at `to`, too, unless there is a pin already. Throws SystemError, UnsupportedError. */
+export function repin(from: string, to: string): void {
+  using pinned = openAny(from);
+  using there = openAny(to);
+  if (pinned && !there) pinFd(pinned.number, to);
+}
+
 /** Removes the pin at `path`; one that is not there is no error. */
 export function unpin(path: string): void {
   rmSync(path, { force: true });

@@ -26,9 +26,9 @@ export class DnsCarrier {
   readonly #in: FrameRunner;
   readonly #headers = new Map<string, Buffer>();
 
-  constructor({ state }: Harness) {
+  constructor({ state, onWire }: Harness) {
     this.#out = new FrameRunner(state, 'query');
-    this.#in = new FrameRunner(state, 'learn');
+    this.#in = new FrameRunner(state, 'learn', onWire.ifindex);
   }
 
   /** Whether a message of so many bytes fits into a test frame. */

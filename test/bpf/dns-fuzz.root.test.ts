@@ -5,10 +5,10 @@ import { leaseSeconds } from '../../src/dns/lease.ts';
 import { readName } from '../../src/dns/wire-name.ts';
 import { isInward } from '../../src/policy/inward.ts';
 import { generateExchange, makeRng, type Rng } from '../dns/synthesize.ts';
+import { fuzzSettings, residentMiB } from '../fuzz/fuzz-settings.ts';
 import { DnsCarrier, type Ends } from './dns-carrier.ts';
 import { RESOLVER4, RESOLVER6 } from './dns-exchange.ts';
 import { DnsOracle, type Opinion } from './dns-oracle.ts';
-import { fuzzSettings, residentMiB } from './fuzz-settings.ts';
 import { useHarness } from './harness.ts';
 import { LeaseBook } from './lease-book.ts';
 

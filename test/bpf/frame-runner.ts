@@ -13,11 +13,16 @@ export class FrameRunner {
   readonly frame = Buffer.alloc(LONGEST_FRAME);
   readonly #fd: number;
   readonly #opts = Buffer.alloc(80); // struct bpf_test_run_opts
+  readonly #skb = Buffer.alloc(192); // struct __sk_buff
 
-  constructor(state: DatapathState, program: ProgramName) {
+  /** @param ifindex the device that frames come in by; lo without it */
+  constructor(state: DatapathState, program: ProgramName, ifindex = 0) {
     this.#fd = state.program(`l7egg_${program}`).fd;
     this.#opts.writeBigUInt64LE(80n, 0);
     this.#opts.writeBigUInt64LE(addressOf(this.frame), 8);
+    this.#skb.writeUInt32LE(ifindex, 40);
+    this.#opts.writeBigUInt64LE(addressOf(this.#skb), 32);
+    this.#opts.writeUInt32LE(this.#skb.length, 48);
     this.#opts.writeInt32LE(1, 60);
   }
 

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { LIMITS } from '../../src/datapath/layout.ts';
+import { fuzzSettings } from '../fuzz/fuzz-settings.ts';
 import { answer, answerA, aRecord, ask, hear, RESOLVER4 } from './dns-exchange.ts';
 import { outbound } from './frames.ts';
-import { fuzzSettings } from './fuzz-settings.ts';
 import { useHarness } from './harness.ts';
 import { tcp, tcpData } from './segments.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { matchesName, parsePattern, parseSuffix } from '../../src/policy/name.ts';
 import { makeRng } from '../dns/rng.ts';
+import { fuzzSettings } from '../fuzz/fuzz-settings.ts';
 import { ask, RESOLVER4 } from './dns-exchange.ts';
-import { fuzzSettings } from './fuzz-settings.ts';
 import { useHarness } from './harness.ts';
 import type { PolicySpec, RuleSpec } from './policy-builder.ts';
 

@@ -13,7 +13,7 @@ import type { Namespace } from '../lab/namespace.ts';
 import { hasEnded, type Process } from '../lab/process.ts';
 import { type Lab, RESOLVERS } from '../lab/topology.ts';
 import { until } from '../lab/wait.ts';
-import { BLOCKED, chains, filesOf, isLoaded, l7egg, pinnedPrograms, startScript } from './robust-lab.ts';
+import { BLOCKED, chains, filesOf, isLoaded, l7egg, pinnedPrograms } from './robust-lab.ts';
 import type { Traffic, TrafficReport } from './robust-traffic.ts';
 import { assertStatus } from './status-schema.ts';
 import { scriptPath } from './subject-lab.ts';
@@ -26,15 +26,20 @@ export const ANY_NAME = RESOLVERS[1];
 const SUFFIX = 'fresh.ok.example';
 const LIMIT_MS = 10_000;
 const CURL_REFUSED = 7;
-/** A SYN that is lost is sent again after a second. */
-const MAX_CONNECT_MS = 900;
 
-/** Starts a resolver that knows every name of the form LABEL-N.ANYTHING, at ANY_NAME. */
-export async function startAnyName(lab: Lab): Promise<Process> {
-  const program = join(lab.dns.directory, 'answers');
+/**
+ * Starts a resolver that knows every name of the form LABEL-N.ANYTHING: the Nth address from `from` on. By default
+ * for the traffic, at ANY_NAME.
+ */
+export async function startAnyName(
+  lab: Lab,
+  address: string = ANY_NAME.v4,
+  from = '2001:db8:2::f:0:0',
+): Promise<Process> {
+  const program = join(lab.dns.directory, `answers-${address}`);
   const source = join(findCheckout(), 'test', 'lab', 'answers.c');
   mustRun(['clang', '-O2', '-Wall', '-Wextra', '-Werror', source, '-o', program]);
-  const resolver = lab.dns.spawn(program, [ANY_NAME.v4, '198.18.0.0', '2001:db8:2::f:0:0']);
+  const resolver = lab.dns.spawn(program, [address, '198.18.0.0', from]);
   await resolver.waitForLine(/^ready$/, LIMIT_MS);
   return resolver;
 }
@@ -69,7 +74,6 @@ export class Prober {
     const story = `${text}\n${[...log, ...report.failures].sort().join('\n')}`;
     assert.deepEqual(report.failures, [], story);
     assert.equal(report.failed, 0);
-    assert.ok(report.slowestMs < MAX_CONNECT_MS, `no first packet was lost: ${text}`);
     const { fresh, blocked, allowed, echoed } = report;
     assert.ok(Math.min(fresh, blocked, allowed, echoed) >= least, `of each kind ${least}: ${text}`);
     return report;

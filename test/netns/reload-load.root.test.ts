@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { fuzzSettings } from '../bpf/fuzz-settings.ts';
+import { fuzzSettings } from '../fuzz/fuzz-settings.ts';
 import { findCheckout, findCli } from '../lab/checkout.ts';
 import { mustRun } from '../lab/command.ts';
 import type { Namespace } from '../lab/namespace.ts';

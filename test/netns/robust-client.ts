@@ -14,6 +14,8 @@ import type { Traffic, TrafficReport } from './robust-traffic.ts';
 const LIMIT_MS = 2_000;
 const PACE_MS = 8;
 const MAX_FAILURES = 20;
+/** A SYN that is lost is sent again after a second. */
+const MAX_CONNECT_MS = 900;
 
 const traffic: Traffic = JSON.parse(process.argv[2] ?? '');
 const paceMs = traffic.paceMs ?? PACE_MS;
@@ -24,6 +26,7 @@ const report: TrafficReport = {
   echoed: 0,
   unjudged: 0,
   slowestMs: 0,
+  lostWhileFree: 0,
   synRetransmits: 0,
   failures: [],
   failed: 0,
@@ -49,10 +52,16 @@ function readSynRetransmits(): number {
 /** Connects once; resolves with `connected`, an errno name, or `late`. */
 function connectOnce(host: string, port: number): Promise<string> {
   return new Promise((resolve) => {
+    const since = inForce.signal;
     const from = performance.now();
     const socket = connect({ host, port, noDelay: true });
     const end = (how: string) => {
-      if (how === 'connected') report.slowestMs = Math.max(report.slowestMs, performance.now() - from);
+      const tookMs = performance.now() - from;
+      if (how === 'connected') report.slowestMs = Math.max(report.slowestMs, tookMs);
+      if (how === 'connected' && tookMs > MAX_CONNECT_MS) {
+        if (since.aborted) report.lostWhileFree += 1;
+        else fail(`${host}: a SYN was lost, ${tookMs} ms`);
+      }
       resolve(how);
       socket.resetAndDestroy();
     };

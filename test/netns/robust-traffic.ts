@@ -34,6 +34,8 @@ export interface TrafficReport {
   unjudged: number;
   /** How long the slowest connect took that came about. */
   slowestMs: number;
+  /** SYNs lost while not all was in force: clsact comes and goes with the queue of its device, Linux drops what is in it. */
+  lostWhileFree: number;
   /** SYNs sent again in the namespace: 0 = no first packet was lost. */
   synRetransmits: number;
   readonly failures: string[];
