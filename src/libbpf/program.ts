@@ -26,6 +26,8 @@ export interface SkbFields {
   readonly priority?: number;
   readonly ingressIfindex?: number;
   readonly ifindex?: number;
+  /** Bytes of the segments that the device will cut it into. */
+  readonly gsoSize?: number;
 }
 
 /** One run on bytes. `data` begins with an Ethernet header; `dataOutBytes` is how much may come back. */
@@ -106,18 +108,21 @@ export class BpfProgram implements Disposable {
 
   /** BPF_PROG_TEST_RUN. Throws SystemError: EINVAL for less than an Ethernet header, ENODEV for an unknown ifindex. */
   testRun(run: TestRun): TestRunResult {
-    const dataOut = Buffer.alloc(run.dataOutBytes ?? run.data.length + 512);
-    const skbIn = run.skb && encodeSkb(run.skb);
-    const skbOut = skbIn && Buffer.alloc(SKB_BYTES);
+    // In and out share a buffer: what is reached after the call is not collected before it.
+    const inBytes = run.data.length;
+    const outBytes = run.dataOutBytes ?? inBytes + 512;
+    const data = Buffer.alloc(inBytes + outBytes);
+    data.set(run.data);
+    const skbs = run.skb && encodeSkb(run.skb);
     const opts = Buffer.alloc(80); // struct bpf_test_run_opts
     opts.writeBigUInt64LE(80n, 0);
-    opts.writeBigUInt64LE(addressOf(run.data), 8);
-    opts.writeBigUInt64LE(addressOf(dataOut), 16);
-    opts.writeUInt32LE(run.data.length, 24);
-    opts.writeUInt32LE(dataOut.length, 28);
-    if (skbIn && skbOut) {
-      opts.writeBigUInt64LE(addressOf(skbIn), 32);
-      opts.writeBigUInt64LE(addressOf(skbOut), 40);
+    opts.writeBigUInt64LE(addressOf(data), 8);
+    opts.writeBigUInt64LE(addressOf(data.subarray(inBytes)), 16);
+    opts.writeUInt32LE(inBytes, 24);
+    opts.writeUInt32LE(outBytes, 28);
+    if (skbs) {
+      opts.writeBigUInt64LE(addressOf(skbs), 32);
+      opts.writeBigUInt64LE(addressOf(skbs.subarray(SKB_BYTES)), 40);
       opts.writeUInt32LE(SKB_BYTES, 48);
       opts.writeUInt32LE(SKB_BYTES, 52);
     }
@@ -125,8 +130,8 @@ export class BpfProgram implements Disposable {
     checkedPrivileged(bpf.progTestRun(this.fd, opts), 'run a BPF program on test data');
     return {
       retval: opts.readInt32LE(56),
-      dataOut: dataOut.subarray(0, opts.readUInt32LE(28)),
-      skbOut,
+      dataOut: data.subarray(inBytes, inBytes + opts.readUInt32LE(28)),
+      skbOut: skbs?.subarray(SKB_BYTES),
       durationNs: opts.readUInt32LE(64),
     };
   }
@@ -141,11 +146,13 @@ export class BpfProgram implements Disposable {
   }
 }
 
+/* With as much room behind it for what comes back. */
 function encodeSkb(fields: SkbFields): Buffer {
-  const skb = Buffer.alloc(SKB_BYTES);
+  const skb = Buffer.alloc(2 * SKB_BYTES);
   skb.writeUInt32LE(fields.mark ?? 0, 8);
   skb.writeUInt32LE(fields.priority ?? 0, 32);
   skb.writeUInt32LE(fields.ingressIfindex ?? 0, 36);
   skb.writeUInt32LE(fields.ifindex ?? 0, 40);
+  skb.writeUInt32LE(fields.gsoSize ?? 0, 176);
   return skb;
 }

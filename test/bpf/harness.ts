@@ -18,10 +18,8 @@ import {
 import { encodeStruct, placeOf, writeStruct } from '../../src/datapath/struct.ts';
 import { teach } from '../../src/datapath/teacher.ts';
 import { bootTimeNs } from '../../src/libbpf/clock.ts';
-import { checked } from '../../src/libbpf/errno.ts';
 import type { SkbFields } from '../../src/libbpf/program.ts';
 import { openRing, type RingReader } from '../../src/libbpf/ring-reader.ts';
-import { addressOf, bpf } from '../../src/libbpf/symbols.ts';
 import { parseAddress } from '../../src/policy/prefix.ts';
 import { ethernet } from './frames.ts';
 import { compile, type PolicySpec } from './policy-builder.ts';
@@ -139,21 +137,7 @@ export class Harness implements Disposable {
 
   /** Runs a program on a frame that the device would cut into datagrams of `segmentBytes` (UDP_SEGMENT). */
   runSegmented(program: ProgramName, frame: Uint8Array, segmentBytes: number): Verdict {
-    const data = Buffer.from(frame);
-    const skb = Buffer.alloc(192); // struct __sk_buff
-    skb.writeUInt32LE(segmentBytes, 176); // gso_size
-    const opts = Buffer.alloc(80); // struct bpf_test_run_opts
-    opts.writeBigUInt64LE(80n, 0);
-    opts.writeBigUInt64LE(addressOf(data), 8);
-    opts.writeUInt32LE(data.length, 24);
-    opts.writeBigUInt64LE(addressOf(skb), 32);
-    opts.writeUInt32LE(skb.length, 48);
-    opts.writeInt32LE(1, 60);
-    checked(
-      bpf.progTestRun(this.state.program(`l7egg_${program}`).fd, opts),
-      'run a BPF program on a test frame',
-    );
-    return verdictOf(opts.readInt32LE(56));
+    return this.run(program, frame, { gsoSize: segmentBytes }).verdict;
   }
 
   /** Runs a program on a packet in an Ethernet frame. */

@@ -1,8 +1,10 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { failure } from '../../src/libbpf/errno.ts';
 import { readInterface } from '../../src/libbpf/ifindex.ts';
 import { lastErrno, libc } from '../../src/libbpf/symbols.ts';
+import { mustRun } from '../lab/command.ts';
 
+const TUN = '/dev/net/tun';
 const TUNSETIFF = 0x400454ca;
 const IFF_TAP = 2;
 const IFF_NO_PI = 0x1000;
@@ -21,7 +23,9 @@ export class Wire implements Disposable {
     const request = Buffer.alloc(40); // struct ifreq
     request.write(name, 'latin1');
     request.writeUInt16LE(IFF_TAP | IFF_NO_PI, IFNAMSIZ);
-    this.#fd = openSync('/dev/net/tun', 'r+');
+    // Nobody else loads it in a guest.
+    if (!existsSync(TUN)) mustRun(['modprobe', 'tun']);
+    this.#fd = openSync(TUN, 'r+');
     if (libc.ioctl(this.#fd, TUNSETIFF, request) < 0) throw failure(lastErrno(), 'make a tap device');
     this.ifindex = readInterface(name)?.ifindex ?? 0;
   }
