@@ -158,7 +158,7 @@ test-vm: need-root
 	@$(MAKE) --no-print-directory all types
 	@mkdir -p build
 	@exec 9>build/vm.lock; flock --nonblock 9 || { echo "make test-vm runs already in this checkout." >&2; exit 1; }; \
-	exec node build/scripts/vm/test-vm.js $(VM)
+	node build/scripts/vm/test-vm.js $(VM); code=$$?; $(HAND_OVER) test/reports; exit $$code
 
 # The tests of `make test` that draw by chance, with the rounds of a long run: some two hours.
 test-long: need-root

@@ -34,6 +34,15 @@ prepare() {
 		$busybox mkdir -p "/root/${kind#*:}"
 		$busybox mount -t "${kind%%:*}" none "/root/${kind#*:}" || echo "guest-init: no ${kind#*:}" >$console
 	done
+	# The host's /tmp changes meanwhile, by labs that would take each other for dead ones.
+	$busybox mount -t tmpfs tmpfs /root/tmp
+	case $vm in
+	/tmp/*)
+		$busybox mkdir -p "/root$vm" /over/tmp-upper /over/tmp-work
+		$busybox mount -t overlay -o "lowerdir=/host$vm,upperdir=/over/tmp-upper,workdir=/over/tmp-work" \
+			overlay "/root$vm" || fail "mount the checkout"
+		;;
+	esac
 	# Modules that the kernel asks for by itself: qdiscs, netfilter, tun.
 	$busybox mkdir -p "/root/lib/modules/$release"
 	$busybox mount -o bind "/host$vm/build/vm/kernels/$release/lib/modules/$release" "/root/lib/modules/$release"

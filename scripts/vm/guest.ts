@@ -31,6 +31,7 @@ export async function runGuest(
     cwd: place.snapshot,
     env: {
       ...process.env,
+      VM_MEMORY: '3072',
       VM_LIMIT: `${limitSeconds}`,
       VM_LOG: `${place.log}.kernel.log`,
       ...(boots === 'systemd' && { VM_LAYER: place.layer }),

@@ -30,7 +30,7 @@ const DOCTOR = 'bin/l7egg-cli doctor | grep "^MISSING kernel: Linux 6.1" || exit
 const ENFORCE = 'exec bin/l7egg-cli -iface=v0 -eface=v0 -cidr=192.0.2.1 -resolver=192.0.2.53';
 const REFUSAL = /^l7egg-cli: .*Linux 6\.1/mu;
 
-/** The parts for a kernel, longest first. `bpfTests`: built files, below the checkout. */
+/** The parts for a kernel, longest first. `bpfTests`: words for guest-tests.sh. */
 export function partsFor(
   release: string,
   bpfTests: readonly string[],
@@ -90,7 +90,7 @@ function testsIn(files: readonly string[]): Part['boots'] {
 
 /** Of scripts/vm/guest-tests.sh. */
 function judgeTests({ code, output }: Outcome): Judgement {
-  const files = [...output.matchAll(/^\S+\.test\.js: pass (\d+), fail (\d+), not run (\d+)/gmu)];
+  const files = [...output.matchAll(/^\S+\.test\.js\S*: pass (\d+), fail (\d+), not run (\d+)/gmu)];
   const sum = (column: number) => files.reduce((total, row) => total + Number(row[column]), 0);
   const said = [...output.matchAll(/^ {5}(.*seed.*)$/gmu)].map(([, line = '']) => line);
   return judged(code, sum(1), sum(2), sum(3), said);
