@@ -47,7 +47,7 @@ HAND_OVER = [ "$$(id -u)" -ne 0 ] || chown -Rh --from=0 --reference=Makefile
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: all setup types lint check test demo picture bench install uninstall clean need-root
+.PHONY: all setup types lint check test test-vm test-long demo picture bench install uninstall clean need-root
 
 all: $(OBJECT) $(BUNDLE) $(CONFINE) $(PRESETS) $(GRAFANA) $(MANUAL)
 
@@ -151,6 +151,21 @@ picture: need-root
 	@node build/scripts/watch-picture.js
 	@node build/test/page/screenshots.js docs
 	@$(HAND_OVER) docs
+
+# Other kernels under qemu. Two at once would be too slow for their limits: the lock is the process's own.
+test-vm: need-root
+	@scripts/setup.sh build test vm
+	@$(MAKE) --no-print-directory all types
+	@mkdir -p build
+	@exec 9>build/vm.lock; flock --nonblock 9 || { echo "make test-vm runs already in this checkout." >&2; exit 1; }; \
+	exec node build/scripts/vm/test-vm.js $(VM)
+
+# The tests of `make test` that draw by chance, with the rounds of a long run: some two hours.
+test-long: need-root
+	@scripts/setup.sh build test
+	@$(MAKE) --no-print-directory all types
+	@exec 9>build/long.lock; flock --nonblock 9 || { echo "make test-long runs already in this checkout." >&2; exit 1; }; \
+	exec node build/scripts/long/test-long.js $(LONG)
 
 bench: need-root
 	@scripts/setup.sh build test

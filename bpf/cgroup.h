@@ -17,18 +17,12 @@
 #define CGROUP_DROP 0
 #define CGROUP_PASS 1
 
-#define LOOPBACK_IFINDEX 1 /* of lo, in every network namespace */
 #define TCP_TIME_WAIT_STATE 6
 
 /* Set where the kernel lets cgroup_skb programs ask for the namespace (6.15); the verifier drops what it is not
  * set for. Elsewhere the socket's owner tells, for sockets made since we came.
  */
 const volatile __u32 has_packet_netns;
-
-static __always_inline int is_own_address(const struct addr *addr)
-{
-	return is_loopback(addr) || bpf_map_lookup_elem(&own_addresses, addr);
-}
 
 static __always_inline struct bpf_sock *full_socket(struct __sk_buff *skb)
 {

@@ -22,9 +22,8 @@ static __always_inline void set_flow_key(struct flow_key *key, struct packet *pk
 	key->remote_port_be = pkt->destination_port_be;
 	key->policy = policy;
 	key->l4_proto = pkt->l4_proto;
-	/* A flow is of one type of ICMP, for a rule may name one. Those of replies, 0 here, are inbound. */
-	if (pkt->l4_proto == IPPROTO_ICMP ||
-	    (pkt->l4_proto == IPPROTO_ICMPV6 && pkt->icmp_type != ICMPV6_ECHO_REPLY))
+	/* A flow is of one type of ICMP, for a rule may name one. */
+	if (pkt->l4_proto == IPPROTO_ICMP || pkt->l4_proto == IPPROTO_ICMPV6)
 		key->remote_port_be = bpf_htons(pkt->icmp_type);
 }
 
@@ -38,10 +37,11 @@ static __always_inline void set_reverse_key(struct flow_key *key, struct packet 
 	key->remote_port_be = pkt->source_port_be;
 	key->policy = policy;
 	key->l4_proto = pkt->l4_proto;
-	/* The identifier of an echo is the local port of its flow on both ways. */
+	/* The identifier of an echo is the local port of its flow on both ways; what goes back is of the replies' type. */
 	if (pkt->l4_proto == IPPROTO_ICMP || pkt->l4_proto == IPPROTO_ICMPV6) {
 		key->local_port_be = pkt->source_port_be;
-		key->remote_port_be = 0;
+		key->remote_port_be = bpf_htons(pkt->l4_proto == IPPROTO_ICMP ? ICMP_ECHOREPLY :
+										ICMPV6_ECHO_REPLY);
 	}
 }
 

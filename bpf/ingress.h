@@ -7,6 +7,12 @@
 
 #define TCP_LISTEN_STATE 10
 #define TCP_SYN_SENT_STATE 2
+#define LOOPBACK_IFINDEX 1 /* of lo, in every network namespace */
+
+static __always_inline int is_own_address(const struct addr *addr)
+{
+	return is_loopback(addr) || bpf_map_lookup_elem(&own_addresses, addr);
+}
 
 static __always_inline void set_tuple(struct bpf_sock_tuple *tuple, struct packet *pkt)
 {
@@ -151,6 +157,15 @@ __noinline int track_inbound(struct __sk_buff *skb, __u32 area, __u32 policy)
 	return 0;
 }
 
+/* Nobody else's address sends by lo: what comes by it from a resolver on the wire, a packet socket put there. Of
+ * loopback and own addresses of IPv4 the kernel takes only what sockets sent (martians); of IPv6 it takes any, so
+ * there a resolver on this host can be forged by who has CAP_NET_RAW.
+ */
+static __always_inline int is_forged_on_loopback(struct __sk_buff *skb, struct packet *pkt)
+{
+	return skb->ifindex == LOOPBACK_IFINDEX && !is_own_address(&pkt->source);
+}
+
 /* The scratch packet came in. */
 static __always_inline int take_arrival(struct __sk_buff *skb, struct scratch *s, struct control *c,
 					int learns, int tracks)
@@ -158,9 +173,12 @@ static __always_inline int take_arrival(struct __sk_buff *skb, struct scratch *s
 	/* What goes to a resolver's DNS port is judged as a query: its packets open nothing. */
 	if (learns && s->asks_home && !s->pkt.is_later_fragment &&
 	    (s->pkt.l4_proto == IPPROTO_UDP || s->pkt.l4_proto == IPPROTO_TCP) &&
-	    is_resolver(&c->slots[s->slot & 1], &s->pkt.source, s->pkt.source_port_be, s->policy))
-		handle_answer(skb, s->area);
-	else if (tracks)
+	    is_resolver(&c->slots[s->slot & 1], &s->pkt.source, s->pkt.source_port_be, s->policy)) {
+		if (is_forged_on_loopback(skb, &s->pkt))
+			count(COUNT_UNBOUND);
+		else
+			handle_answer(skb, s->area);
+	} else if (tracks)
 		track_inbound(skb, s->area, s->policy);
 	return PASS;
 }

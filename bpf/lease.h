@@ -128,7 +128,10 @@ static __always_inline int hold(struct leases *leases, __u64 lease, __u32 now)
 	return result;
 }
 
-/* Enters a new lease in its rule's share; the share's oldest gives way when it is full. */
+/* Enters a new lease in its rule's share. When that is full, the one of EVICTION_PROBES records gives way that ends
+ * soonest. Of those that end in the same second it is another one in each lap: so each lives for as many newcomers as
+ * the share has records, also where all of them come within a second.
+ */
 static __always_inline void record_lease(struct host_key *key, __u32 rule_id, struct rule *rule,
 					 __u32 now)
 {
@@ -140,7 +143,9 @@ static __always_inline void record_lease(struct host_key *key, __u32 rule_id, st
 		return;
 	for (int i = 0; i < EVICTION_PROBES; i++) {
 		__u64 position = __sync_fetch_and_add(&state->next_record, 1);
-		__u32 index = rule->ring_base + position % rule->ring_length;
+		__u64 lap = position / rule->ring_length;
+		__u32 place = position - lap * rule->ring_length;
+		__u32 index = rule->ring_base + place;
 		struct host_key held_key = {};
 		struct leases *leases;
 		__u32 end = 0;
@@ -157,7 +162,9 @@ static __always_inline void record_lease(struct host_key *key, __u32 rule_id, st
 			if (leases)
 				end = lease_end(leases, record->rule);
 		}
-		if (end < chosen_end) {
+		if (end < chosen_end ||
+		    (end == chosen_end &&
+		     place % EVICTION_PROBES == lap % EVICTION_PROBES)) {
 			chosen = record;
 			chosen_end = end;
 		}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh GROUP...: installs the Debian packages that GROUP (build, demo, test) needs and that are not there.
+# setup.sh GROUP...: installs the Debian packages that GROUP (build, demo, test, vm) needs and that are not there.
 # Services of the packages it installs are neither started nor enabled. Does nothing when all is there.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -53,6 +53,7 @@ tests() {
 	need runc runc
 	need busybox-static /var/lib/dpkg/info/busybox-static.list # busybox without -static is a /bin/busybox, too
 	need python3 /usr/bin/python3
+	need python3-dnspython /usr/lib/python3/dist-packages/dns
 	need chromium chromium
 	need fonts-liberation /usr/share/fonts/truetype/liberation
 	need zsh zsh
@@ -61,12 +62,20 @@ tests() {
 	need groff-base groff
 }
 
-[ $# -gt 0 ] || fail 'say what for: build, demo, test.'
+# Beside tests: what unpacks kernels. qemu is not installed, scripts/vm/fetch.sh unpacks it.
+vm() {
+	need git git
+	need xz-utils xz
+	need zstd zstd
+	need lz4 lz4
+}
+
+[ $# -gt 0 ] || fail 'say what for: build, demo, test, vm.'
 for group; do
 	case $group in
-	build | demo) "$group" ;;
+	build | demo | vm) "$group" ;;
 	test) tests ;;
-	*) fail "\"$group\" is not one of build, demo, test." ;;
+	*) fail "\"$group\" is not one of build, demo, test, vm." ;;
 	esac
 done
 

@@ -13,6 +13,8 @@ import {
   UsageError,
 } from './errors.ts';
 
+import { tooOldKernel } from './libbpf/kernel-release.ts';
+
 const EXIT = { done: 0, failed: 1, usage: 2, unsupported: 3, lockout: 4 } as const;
 
 async function run(options: Options): Promise<number> {
@@ -36,6 +38,14 @@ function exitCodeOf(thrown: unknown): number {
   if (thrown instanceof LockoutError) return EXIT.lockout;
   if (isRefusedByHost(thrown)) return EXIT.unsupported;
   return EXIT.failed;
+}
+
+/* Where the kernel is too old, one call or another fails: what is missing is another kernel. */
+function explained(thrown: unknown): unknown {
+  const missing = thrown instanceof SystemError ? tooOldKernel() : undefined;
+  if (missing === undefined) return thrown;
+  const [failure = ''] = messageLines(thrown);
+  return new UnsupportedError(`${failure}: ${missing}`, { cause: thrown });
 }
 
 /* A file or call that only root may use. */
@@ -74,7 +84,8 @@ async function main(): Promise<void> {
   try {
     const code = await run(parseOptions(normaliseArgs(process.argv.slice(2), FLAGS)));
     process.exitCode ||= code; // an output may have failed meanwhile
-  } catch (thrown) {
+  } catch (cause) {
+    const thrown = explained(cause);
     // Editors find the place of an error by what its line begins with.
     const title = thrown instanceof PolicyFileError ? '' : 'l7egg-cli: ';
     const [first = '', ...others] = describe(thrown);

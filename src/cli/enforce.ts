@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Enforcer } from '../enforcer/enforcer.ts';
+import { giveUpPrivileges } from '../enforcer/least-privilege.ts';
 import { meter } from '../enforcer/metered.ts';
 import { enterNamed, netnsText } from '../enforcer/netns.ts';
 import type { Listener } from '../enforcer/options.ts';
@@ -7,7 +8,7 @@ import { type LoadedPolicies, PolicyReader } from '../enforcer/policy-source.ts'
 import { Reloader } from '../enforcer/reloader.ts';
 import { formatResolver } from '../enforcer/resolvers.ts';
 import { startEnforcer } from '../enforcer/start.ts';
-import { UsageError } from '../errors.ts';
+import { messageLines, UsageError } from '../errors.ts';
 import type { Event } from '../flow/event.ts';
 import type { TextSink } from '../flow/event-queue.ts';
 import { renderJson } from '../flow/render-json.ts';
@@ -117,6 +118,7 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
     if (hangUps() > 0) void reloader.reload();
     process.on('SIGHUP', () => void reloader.reload());
     await enforcer.settle();
+    giveUp(mayHaveSubjects(reader, loaded), remark);
   } catch (thrown) {
     enforcer.leave(); // fails closed: what is in force stays so without us
     throw thrown;
@@ -129,6 +131,20 @@ export async function runEnforce(options: EnforceOptions): Promise<number> {
   remarks.tellLeftOut();
   await untilRead(LAST_WORDS_MS);
   return 0;
+}
+
+function mayHaveSubjects({ source }: PolicyReader, { policies }: LoadedPolicies): boolean {
+  const named = [...source.files, ...source.presets];
+  return named.length > 0 || policies.some(({ subject }) => subject.kind !== 'host');
+}
+
+/* What is in force does not need it. */
+function giveUp(mayHaveSubjects: boolean, remark: Remark): void {
+  try {
+    giveUpPrivileges(mayHaveSubjects);
+  } catch (thrown) {
+    remark(`cannot give privileges up that are not needed: ${messageLines(thrown).join('; ')}`, 'warning');
+  }
 }
 
 async function openPage({ host, port }: Endpoint): Promise<PageServer> {

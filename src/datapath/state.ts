@@ -1,5 +1,5 @@
-import { release } from 'node:os';
 import { SystemError, UnsupportedError } from '../errors.ts';
+import { isKernelSince } from '../libbpf/kernel-release.ts';
 import { BpfMap } from '../libbpf/map.ts';
 import { loadObject } from '../libbpf/object.ts';
 import type { OpenObject } from '../libbpf/open-object.ts';
@@ -159,10 +159,9 @@ export async function loadState(
   return new DatapathState(all, loaded, scope.move());
 }
 
-/* Linux 6.15: bpf_get_netns_cookie() for programs on packets of cgroups. */
+/* bpf_get_netns_cookie() for programs on packets of cgroups. */
 function hasPacketNetns(): boolean {
-  const [major = 0, minor = 0] = release().split('.').map(Number);
-  return major > 6 || (major === 6 && minor >= 15);
+  return isKernelSince(6, 15);
 }
 
 /* The programs that read answers take about as long as all others. */

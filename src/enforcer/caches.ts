@@ -19,10 +19,10 @@ const RESOLVED_SOCKET = '/run/systemd/resolve/io.systemd.Resolve';
 
 /**
  * Has the caching resolvers of this network namespace forget, so that the next lookups are answered
- * afresh and teach. Answers which were told.
+ * afresh and teach. Resolves to which were told; never rejects.
  * @param localPorts where else than on port 53 this host serves DNS
  */
-export function flushCaches(localPorts: readonly number[]): string[] {
+export async function flushCaches(localPorts: readonly number[]): Promise<string[]> {
   if (!isCached([DNS_PORT, ...localPorts])) return []; // a look at every process would be the dearest part of a start
   const here = readlinkSync('/proc/self/ns/net');
   const told = new Set<string>();
@@ -30,7 +30,7 @@ export function flushCaches(localPorts: readonly number[]): string[] {
     const service = SERVICES.find((each) => each.comm === comm);
     if (!service || namespaceOf(pid) !== here) continue;
     if (service.command) {
-      runCommand(service.command);
+      await runCommand(service.command);
     } else if (!signal(pid)) continue;
     told.add(service.name);
   }
@@ -45,9 +45,11 @@ function isCached(ports: readonly number[]): boolean {
   );
 }
 
-function runCommand([command, ...args]: readonly [string, ...string[]]): void {
+/* Resolves when it was started: what comes behind may forbid that. */
+async function runCommand([command, ...args]: readonly [string, ...string[]]): Promise<void> {
+  const { execFile } = await import('node:child_process');
   // Not there or refused: the cache's entries are asked again when they end.
-  void import('node:child_process').then(({ execFile }) => execFile(command, args, () => {}));
+  execFile(command, args, () => {});
 }
 
 function listProcesses(): { pid: number; comm: string }[] {

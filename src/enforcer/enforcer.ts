@@ -141,7 +141,7 @@ export class Enforcer {
   /** What can wait until it is said that we enforce: programs' caches, listed names, what an earlier run left. */
   async settle(): Promise<void> {
     const { adopts, listener } = this.inForce;
-    if (!adopts) this.#flushCaches();
+    if (!adopts) await this.#flushCaches();
     this.#resolveExactNames();
     await this.#policies.settle(adopts);
     const trimming = setTimeout(giveBackFree, TRIM_MS);
@@ -310,9 +310,9 @@ export class Enforcer {
     if (resolver) void resolveExactNames(this.#asker, resolver, rules);
   }
 
-  #flushCaches(): void {
+  async #flushCaches(): Promise<void> {
     const local = this.inForce.trust.host.filter(isLoopback).map(({ port }) => port);
-    const told = flushCaches(local);
+    const told = await flushCaches(local);
     if (told.length > 0) this.inForce.listener.remark(`told to forget cached answers: ${told.join(', ')}`);
   }
 }

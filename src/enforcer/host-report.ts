@@ -3,8 +3,10 @@ import { release } from 'node:os';
 import { hasLinkLayer } from '../datapath/attach.ts';
 import { LAYOUT, LIMITS } from '../datapath/layout.ts';
 import { listAllHooks } from '../datapath/pins.ts';
+import { isLoopback } from '../dns/resolver.ts';
 import { SystemError, UnsupportedError } from '../errors.ts';
 import { cgroup2Mount } from '../libbpf/cgroup2.ts';
+import { isKernelSince, tooOldKernel } from '../libbpf/kernel-release.ts';
 import { hasTcx, queryTcx } from '../libbpf/link.ts';
 import { isBpffs } from '../libbpf/mount.ts';
 import { BpfProgram } from '../libbpf/program.ts';
@@ -30,17 +32,20 @@ export function examineHost(): Finding[] {
     ...examineLinks(),
     ...examineLocalResolver(),
     ...examineMemory(),
-    ...LIMITS_OF_TC_MODE.map((text): Finding => ({ level: 'note', text })),
+    ...NOT_HELD.map((text): Finding => ({ level: 'note', text })),
   ];
 }
 
-/** What tc mode can't hold, in every report. */
-export const LIMITS_OF_TC_MODE: readonly string[] = [
+/** What can't be held, in every report: SECURITY.md has the reasons. */
+export const NOT_HELD: readonly string[] = [
   'what one program looks up is open to every program behind the interface, containers behind NAT included',
-  'two names on one address are one destination: the TLS server name is not looked at yet',
-  'data can be carried in the names of lookups to a trusted resolver; -dns=strict limits it to listed names',
-  'a program with CAP_NET_RAW can send past tc with PACKET_QDISC_BYPASS: keep that capability from what you confine',
-  'an outside peer that can reach a listening port can carry data out by it; -inbound=PORTS limits which',
+  'names that share an address are one destination: the TLS server name is not looked at yet',
+  'data in DNS: the names of lookups to a trusted resolver can carry it; -dns=strict limits it to listed names',
+  'CAP_NET_RAW sends past tc by PACKET_QDISC_BYPASS or AF_XDP, and past cgroups: keep it from what you confine',
+  'CAP_NET_ADMIN in the controlled network namespace, or root on the host, can take l7egg off: keep them, too',
+  'an inbound call is a way out: a peer that reaches a listening port can carry data out; -inbound=PORTS limits which',
+  'sockets that were made elsewhere and come in (socket activation, a process moved into a cgroup) are not judged there',
+  'daemons at unusual paths of unix sockets, and files that programs run later, can act for a command under run',
 ];
 
 function examineKernel(): Finding[] {
@@ -50,12 +55,17 @@ function examineKernel(): Finding[] {
   if (!isRoot) add('missing', 'root: run it with sudo');
   try {
     const tcx = hasTcx();
-    add('ok', `kernel ${release()}, ${tcx ? 'tcx links' : 'clsact filters (tcx comes with 6.6)'}, libbpf`);
+    const tooOld = tooOldKernel();
+    if (tooOld !== undefined) add('missing', `kernel: ${tooOld}`);
+    else
+      add('ok', `kernel ${release()}, ${tcx ? 'tcx links' : 'clsact filters (tcx comes with 6.6)'}, libbpf`);
   } catch (thrown) {
     if (!(thrown instanceof UnsupportedError || thrown instanceof SystemError)) throw thrown;
     add('missing', `bpf: ${thrown.message}`);
   }
   add(...examineBpffs(isRoot));
+  if (!isKernelSince(6, 12))
+    add('note', 'abstract unix sockets are open to a command under run before Linux 6.12');
   const cgroup = cgroup2Mount();
   add(
     cgroup ? 'ok' : 'note',
@@ -83,6 +93,13 @@ function examineResolvers(): Finding[] {
       ? { level: 'ok', text: `resolvers: ${text}` }
       : { level: 'note', text: 'no resolver is known: give one with -resolver, or no name can be learned' },
     ...remarks.map((remark): Finding => ({ level: 'note', text: remark })),
+    // Of IPv4 the kernel takes such packets from sockets only.
+    ...resolvers
+      .filter((resolver) => isLoopback(resolver) && formatResolver(resolver).includes('::'))
+      .map((resolver): Finding => {
+        const text = `resolver ${formatResolver(resolver)}: who has CAP_NET_RAW can forge its answers; 127.0.0.1 can not be forged so`;
+        return { level: 'note', text };
+      }),
   ];
 }
 

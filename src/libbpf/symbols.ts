@@ -189,6 +189,15 @@ export const libc = {
     cLibrary,
     'long syscall(long number, int first, int second, uint32_t third)',
   ),
+  seccomp: from<[number, number, number, Bytes], number>(
+    cLibrary,
+    'long syscall(long number, uint32_t operation, uint32_t flags, const void *program)',
+  ),
+  capset: from<[Bytes, Bytes], number>(cLibrary, 'int capset(void *header, const void *data)'),
+  prctl: from<[number, number, number, number, number], number>(
+    cLibrary,
+    'int prctl(int option, ulong second, ulong third, ulong fourth, ulong fifth)',
+  ),
   dup: from<[number, number, number], number>(cLibrary, 'int fcntl(int fd, int command, int lowest)'),
   lock: from<[number, number, Bytes], number>(cLibrary, 'int fcntl(int fd, int command, void *lock)'),
   copyIn: from<[Bytes, Pointer, number], Pointer>(

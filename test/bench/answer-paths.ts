@@ -101,6 +101,7 @@ class Answerer {
       what,
       program: this.#program,
       frame,
+      skb: this.#harness.onWire,
       verdict: PASS,
       repeat: 2 * ANSWERS,
       prepare: () => this.#prepare(frame, renumbered),
@@ -116,7 +117,8 @@ class Answerer {
     const numbers = [WAITING, 0, RECORDS_AT, renumbered].map(u32);
     this.#plans.set(ZERO, Buffer.concat([...numbers, ...waiting]));
     // Makes the leases, and one event that nobody has read: the next ones wake nobody.
-    state.program('l7egg_arrive').testRun({ data: frame, dataOutBytes: 0 });
+    const skb = this.#harness.onWire;
+    state.program('l7egg_arrive').testRun({ data: frame, dataOutBytes: 0, skb });
   }
 
   /* What answers have taught, so that the maps are as full in each run. */

@@ -1,4 +1,4 @@
-import type { BpfProgram } from '../../src/libbpf/program.ts';
+import type { BpfProgram, SkbFields } from '../../src/libbpf/program.ts';
 import { lowerQuartile, shuffle } from './statistics.ts';
 
 /** TC_ACT_UNSPEC and TC_ACT_SHOT. */
@@ -10,6 +10,8 @@ export interface PacketPath {
   readonly what: string;
   readonly program: BpfProgram;
   readonly frame: Buffer;
+  /** Where it comes from; lo without it. */
+  readonly skb?: SkbFields;
   readonly verdict: typeof PASS | typeof DROP;
   readonly repeat: number;
   /** Runs before each measured run. */
@@ -35,12 +37,14 @@ export async function measureAll(paths: readonly PacketPath[]): Promise<Readonly
 }
 
 /* By our own clock, for the kernel's mean is cut to whole nanoseconds. What one call costs is taken off. */
-async function measure({ what, program, frame, verdict, repeat, prepare }: PacketPath): Promise<number> {
+async function measure(path: PacketPath): Promise<number> {
+  const { what, program, frame, skb, verdict, repeat, prepare } = path;
+  const run = { data: frame, dataOutBytes: 0, ...(skb && { skb }) };
   await prepare();
   const before = process.hrtime.bigint();
-  program.testRun({ data: frame, dataOutBytes: 0 });
+  program.testRun(run);
   const between = process.hrtime.bigint();
-  const { retval } = program.testRun({ data: frame, repeat: repeat + 1, dataOutBytes: 0 });
+  const { retval } = program.testRun({ ...run, repeat: repeat + 1 });
   const after = process.hrtime.bigint();
   if (retval !== verdict)
     throw new Error(`Cannot measure "${what}": its verdict is ${retval}, not ${verdict}`);

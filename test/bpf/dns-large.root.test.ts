@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { after, beforeEach, test } from 'node:test';
-import { attachTcx } from '../../src/libbpf/link.ts';
+import { addClsact, attachFilter } from '../../src/libbpf/clsact.ts';
+import { attachTcx, type Direction, hasTcx } from '../../src/libbpf/link.ts';
 import { record } from '../dns/raw-message.ts';
 import { enterScratchNetns } from '../libbpf/namespace.ts';
 import { answer, aRecord, DNS_PORT, QUERIED, query, STUB } from './dns-exchange.ts';
@@ -20,15 +21,24 @@ const TAUGHT = '198.51.100.7';
 const LARGEST = 4096;
 const TXT = 16;
 
-const links = [
-  attachTcx(datapath.state.program('l7egg_learn'), LOOPBACK, 'ingress'),
-  attachTcx(datapath.state.program('l7egg_query'), LOOPBACK, 'egress'),
-];
+attach('l7egg_learn', 'ingress');
+attach('l7egg_query', 'egress');
 const [client, stub] = [createSocket('udp4'), createSocket('udp4')];
 after(() => {
-  for (const link of links) link.close();
   for (const socket of [client, stub]) socket.close();
 });
+
+/* As the kernel has it; a filter goes with the namespace. */
+function attach(name: string, direction: Direction): void {
+  const program = datapath.state.program(name);
+  if (hasTcx()) {
+    const link = attachTcx(program, LOOPBACK, direction);
+    after(() => link.close());
+    return;
+  }
+  addClsact(LOOPBACK);
+  attachFilter(program, { ifindex: LOOPBACK, direction, priority: 1, handle: 1 });
+}
 
 beforeEach(async () => {
   await datapath.ensure(POLICY);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { message, name, record, u16 } from '../dns/raw-message.ts';
+import { name, record } from '../dns/raw-message.ts';
 import {
   A,
   AAAA,
@@ -10,10 +10,8 @@ import {
   ask,
   CNAME,
   hear,
-  ID,
   QUERIED,
   query,
-  question,
   RESOLVER4,
   RESOLVER6,
 } from './dns-exchange.ts';
@@ -189,64 +187,6 @@ test('under strict DNS the target of a CNAME may be asked; not when its rule is 
   await datapath.apply(STRICT);
   assert.equal(ask(datapath, exchange, 'egress').verdict, 'pass');
 });
-
-const noNames = message({ id: ID, flags: 0x0100, questions: 0, question: [] });
-const UNREADABLE: readonly (readonly [what: string, bytes: Uint8Array])[] = [
-  ['not DNS', Buffer.from('hello')],
-  ['nothing', Buffer.alloc(0)],
-  ['no question', noNames],
-  [
-    'two questions',
-    message({
-      id: ID,
-      flags: 0x0100,
-      questions: 2,
-      question: [...question(), ...question({ qname: 'evil.test' })],
-    }),
-  ],
-  ['a response', message({ id: ID, flags: 0x8180, question: question() })],
-  [
-    'an answer record',
-    message({ id: ID, flags: 0x0100, question: question(), answers: [aRecord('192.0.2.1')] }),
-  ],
-  [
-    'an authority record',
-    message({ id: ID, flags: 0x0100, question: question(), authorities: [aRecord('192.0.2.1')] }),
-  ],
-  ['a zone update', message({ id: ID, flags: 0x2900, question: question() })],
-  ['class CHAOS', message({ id: ID, flags: 0x0100, question: [...name('www.example.com'), 0, A, 0, 3] })],
-  [
-    'a dot in a label',
-    message({
-      id: ID,
-      flags: 0x0100,
-      question: [9, ...Buffer.from('x.example'), 3, 99, 111, 109, 0, 0, A, 0, 1],
-    }),
-  ],
-  [
-    'a NUL in a label',
-    message({ id: ID, flags: 0x0100, question: [3, 97, 0, 98, ...name('example.com'), 0, A, 0, 1] }),
-  ],
-  ['a pointer', message({ id: ID, flags: 0x0100, question: [1, 97, ...u16(0xc00c), 0, A, 0, 1] })],
-  ['a question cut off', query().slice(0, -2)],
-];
-for (const [what, bytes] of UNREADABLE) {
-  test(`a query with ${what} passes with open DNS; under strict or deny-name it is refused as unreadable`, async () => {
-    const verdicts: Verdict[] = [];
-    for (const policy of [OPEN, STRICT, DENY]) {
-      await datapath.ensure(policy);
-      verdicts.push(ask(datapath, {}, 'egress', bytes).verdict);
-    }
-    assert.deepEqual(verdicts, ['pass', 'refuse', 'refuse']);
-    assert.deepEqual(
-      datapath.dnsEvents().map(({ verdict, reason }) => [verdict, reason]),
-      [
-        ['deny', 'dns-unreadable'],
-        ['deny', 'dns-unreadable'],
-      ],
-    );
-  });
-}
 
 test('a query in fragments, or in several datagrams of one buffer: refused under strict DNS', async () => {
   await datapath.ensure(STRICT);

@@ -3,7 +3,7 @@ import { beforeEach, test } from 'node:test';
 import { ip, LOCAL4, localFor, outbound } from './frames.ts';
 import { useHarness, type Verdict } from './harness.ts';
 import type { PolicySpec } from './policy-builder.ts';
-import { icmp, type Segment, sctp, tcp, tcpData, udp } from './segments.ts';
+import { icmp, icmpv6, type Segment, sctp, tcp, tcpData, udp } from './segments.ts';
 
 const HOST = '198.51.100.7';
 const HOST6 = '2001:db8:1::7';
@@ -64,6 +64,14 @@ test('an echo with another identifier is judged anew', () => {
 test('an echo reply is not of the flow of a request', () => {
   openFlow(icmp({ type: 8, identifier: 77 }));
   assert.equal(send(icmp({ type: 0, identifier: 77 })), 'drop');
+});
+
+test('ICMPv6 of the reserved type 0 is not of the flow of an echo reply', () => {
+  openFlow(icmpv6({ type: 129 }), HOST6);
+  assert.equal(send(icmpv6({ type: 129 }), HOST6), 'pass');
+  assert.equal(send(icmpv6({ type: 0 }), HOST6), 'drop');
+  datapath.teach([1], [HOST6]);
+  assert.equal(send(icmpv6({ type: 0 }), HOST6), 'pass');
 });
 
 test('a refused SYN leaves the live flow alone', () => {

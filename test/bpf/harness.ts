@@ -25,6 +25,7 @@ import { addressOf, bpf } from '../../src/libbpf/symbols.ts';
 import { parseAddress } from '../../src/policy/prefix.ts';
 import { ethernet } from './frames.ts';
 import { compile, type PolicySpec } from './policy-builder.ts';
+import { Wire } from './wire.ts';
 
 /** `pass`: others still run. `refuse`: the packet, made into its own answer, is sent back up. */
 export type Verdict = 'pass' | 'drop' | 'refuse';
@@ -82,6 +83,7 @@ export class Harness implements Disposable {
   /** Of the policy in force. */
   shares: Shares = new Map();
   readonly #ring: RingReader;
+  readonly #wire = new Wire();
   #events: RawEvent[] = [];
   #inForce: PolicySpec | undefined;
 
@@ -121,10 +123,16 @@ export class Harness implements Disposable {
     setResolvers(this.state, given);
   }
 
-  /** Runs a program on bytes as they are. */
+  /** What has a packet come in by a device that is not lo. */
+  get onWire(): SkbFields {
+    return { ifindex: this.#wire.ifindex };
+  }
+
+  /** Runs a program on bytes as they are: what teaches on a device of its own, others on lo unless `skb` says so. */
   run(program: ProgramName, bytes: Uint8Array, skb?: SkbFields): Outcome {
     const data = Buffer.from(bytes);
-    const run = { data, dataOutBytes: data.length + 256, ...(skb && { skb }) };
+    const from = skb ?? (/^learn/u.test(program) ? this.onWire : undefined);
+    const run = { data, dataOutBytes: data.length + 256, ...(from && { skb: from }) };
     const { retval, dataOut } = this.state.program(`l7egg_${program}`).testRun(run);
     return { verdict: verdictOf(retval), frame: Buffer.from(dataOut) };
   }
@@ -173,18 +181,27 @@ export class Harness implements Disposable {
   }
 
   /** The leases of an address, ended ones included, by rule. */
-  leases(address: string | Uint8Array): Lease[] {
+  leases(address: string | Uint8Array, policyId: number = HOST_POLICY): Lease[] {
     const addr = typeof address === 'string' ? parseAddress(address) : address;
     const now = Number(bootTimeNs() / 1_000_000_000n);
-    return findLearned(this.state, encodeStruct('host_key', { addr, policy: HOST_POLICY }))
+    return findLearned(this.state, encodeStruct('host_key', { addr, policy: policyId }))
       .map(({ ruleId, endsAt }) => ({ rule: ruleId, seconds: endsAt - now }))
       .sort((a, b) => a.rule - b.rule);
   }
 
   /** Leases these addresses to these rules, as user space does for an answer it read itself. */
   teach(ruleIds: readonly number[], addresses: readonly string[], ttlSeconds = 300): void {
-    const lesson = { policyId: HOST_POLICY, ruleIds, addresses: addresses.map(parseAddress), ttlSeconds };
-    teach(this.state, lesson);
+    this.teachAs(HOST_POLICY, ruleIds, addresses, ttlSeconds);
+  }
+
+  /** As `teach`, for another subject than the host. */
+  teachAs(
+    policyId: number,
+    ruleIds: readonly number[],
+    addresses: readonly string[],
+    ttlSeconds = 300,
+  ): void {
+    teach(this.state, { policyId, ruleIds, addresses: addresses.map(parseAddress), ttlSeconds });
   }
 
   /** Ends all leases a second ago. */
@@ -199,9 +216,10 @@ export class Harness implements Disposable {
     });
   }
 
-  /** Makes all entries of a map as if last seen so long ago. */
+  /** Makes all entries of a map as if last seen so long ago; at most since the host's start, before which no time is. */
   age(map: 'flows' | 'inbound' | 'inbound_new' | 'fragments', seconds: number): void {
-    const seen = process.hrtime.bigint() - BigInt(seconds) * 1_000_000_000n;
+    const asked = process.hrtime.bigint() - BigInt(seconds) * 1_000_000_000n;
+    const seen = asked > 1n ? asked : 1n;
     const struct = map === 'flows' ? 'flow' : map === 'fragments' ? 'fragment' : 'inbound';
     this.rewrite(map, (value) => {
       writeStruct(value, 0, struct, { seen_ns: seen });
@@ -249,6 +267,7 @@ export class Harness implements Disposable {
 
   close(): void {
     this.#ring.close();
+    this.#wire.close();
     this.state.close();
   }
 

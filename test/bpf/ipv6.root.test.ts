@@ -18,8 +18,18 @@ const ALLOWED = '2001:db8:1::7';
 const OTHER = '2001:db8:2::9';
 const datapath = await useHarness('egress');
 
+/** Tunnels to 198.51.100.7 and a scope of the link; other hosts of each kind are not listed. */
+const LISTED = ['2002:c633:6407::/48', '2001:0:c633:6407::/64', '64:ff9b::c633:6407', 'fe80::7'];
+
 before(() =>
-  datapath.apply({ rules: { 1: { cidr: ALLOWED }, 2: { cidr: '198.51.100.7' }, 3: { cidr: '::/96' } } }),
+  datapath.apply({
+    rules: {
+      1: { cidr: ALLOWED },
+      2: { cidr: '198.51.100.7' },
+      3: { cidr: '::/96' },
+      ...Object.fromEntries(LISTED.map((cidr, index) => [4 + index, { cidr }])),
+    },
+  }),
 );
 
 interface Make {
@@ -111,10 +121,16 @@ const MAPPED: readonly (readonly [from: string, to: string, verdict: Verdict, re
   [LOCAL6, '::ffff:198.51.100.7', 'drop', 'mapped'],
   ['::ffff:192.0.2.10', ALLOWED, 'drop', 'mapped'],
   [LOCAL6, '::c633:6407', 'pass', 'rule-cidr'],
-  [LOCAL6, '2002:c633:6407::1', 'refuse', 'no-rule'],
-  [LOCAL6, '2001:0:c633:6407::1', 'refuse', 'no-rule'],
-  [LOCAL6, '64:ff9b::c633:6407', 'refuse', 'no-rule'],
-  [LOCAL6, 'fe80::7', 'refuse', 'no-rule'],
+  // 198.51.100.8 would be as near to a rule for IPv4 as the one that is listed.
+  [LOCAL6, '2002:c633:6407::1', 'pass', 'rule-cidr'],
+  [LOCAL6, '2002:c633:6408::1', 'refuse', 'no-rule'],
+  [LOCAL6, '2001:0:c633:6407::1', 'pass', 'rule-cidr'],
+  [LOCAL6, '2001:0:c633:6408::1', 'refuse', 'no-rule'],
+  [LOCAL6, '64:ff9b::c633:6407', 'pass', 'rule-cidr'],
+  [LOCAL6, '64:ff9b::c633:6408', 'refuse', 'no-rule'],
+  [LOCAL6, '64:ff9b:1::c633:6407', 'refuse', 'no-rule'],
+  [LOCAL6, 'fe80::7', 'pass', 'rule-cidr'],
+  [LOCAL6, 'fe80::8', 'refuse', 'no-rule'],
 ];
 
 for (const [from, to, verdict, reason] of MAPPED) {
@@ -126,3 +142,22 @@ for (const [from, to, verdict, reason] of MAPPED) {
     );
   });
 }
+
+test('rules for all of IPv4 open nothing of IPv6, and the other way round', async () => {
+  const families = [
+    {
+      everything: '0.0.0.0/0',
+      own: '203.0.113.9',
+      others: [OTHER, '64:ff9b::cb00:7109', '2002:cb00:7109::1'],
+    },
+    { everything: '::/0', own: OTHER, others: ['203.0.113.9', '198.51.100.7'] },
+  ];
+  for (const { everything, own, others } of families) {
+    await datapath.apply({ rules: { 1: { cidr: everything } } });
+    assert.equal(datapath.send('egress', outbound(own, tcp())), 'pass', own);
+    for (const other of others)
+      assert.equal(datapath.send('egress', outbound(other, tcp())), 'refuse', other);
+  }
+  await datapath.apply({ rules: { 1: { cidr: '0.0.0.0/0' }, 2: { cidr: '::/0' } } });
+  assert.equal(datapath.send('egress', outbound('::ffff:203.0.113.9', tcp(), { version: 6 })), 'drop');
+});

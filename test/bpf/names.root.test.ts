@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { matchesName, parsePattern, parseSuffix } from '../../src/policy/name.ts';
 import { makeRng } from '../dns/rng.ts';
+import { fuzzSettings } from '../fuzz/fuzz-settings.ts';
 import { ask, RESOLVER4 } from './dns-exchange.ts';
-import { fuzzSettings } from './fuzz-settings.ts';
 import { useHarness } from './harness.ts';
 import type { PolicySpec, RuleSpec } from './policy-builder.ts';
 
@@ -27,6 +27,11 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
+  {
+    rule: { cn: '.bücher.example' },
+    listed: ['www.xn--bcher-kva.example', 'WWW.XN--Bcher-KVA.example.'],
+    others: ['xn--bcher-kva.example', 'www.xn--bcher-kvb.example', 'www.bcher.example'],
+  },
   {
     rule: { cn: '.gitlab.com' },
     listed: ['www.gitlab.com', 'a.b.gitlab.com', 'WWW.GitLab.COM', 'www.gitlab.com.', '_x.gitlab.com'],

@@ -84,7 +84,7 @@ test('RD is answered as it was asked', () => {
 test('our own NXDOMAIN, coming in, is no answer that teaches or opens anything', () => {
   const { frame } = ask(datapath, { qname: 'evil.test' }, 'egress');
   datapath.events();
-  assert.equal(datapath.run('arrive', frame).verdict, 'pass');
+  assert.equal(datapath.run('arrive', frame, datapath.onWire).verdict, 'pass');
   assert.deepEqual([datapath.events(), datapath.learnedCount()], [[], 0]);
   const { unbound = 0, malformed = 0 } = datapath.counters();
   assert.deepEqual([unbound, malformed], [0, 0]);

@@ -1,12 +1,10 @@
 /**
- * What may leave under the policy of the packet fuzz, written from the RFCs and the design and not from the
- * C: one host may be reached by anything, one by TCP to port 443 only. It may say yes too often (it never
- * forgets a flow), never too seldom.
+ * What may leave, written from the RFCs and the design and not from the C; what rules say of a first packet is asked of
+ * `permits`. It may say yes too often (it never forgets a flow, nor who called), never too seldom.
  */
 export interface ModelPolicy {
-  /** Addresses in hex, of 4 or 16 bytes. */
-  readonly open: ReadonlySet<string>;
-  readonly webOnly: ReadonlySet<string>;
+  /** Whether rules let a first packet pass. `to` is the address in hex, `port` of ICMP the type, 0 where there is none. */
+  permits(to: string, l4Proto: number, port: number): boolean;
   /** Hex of the on-link prefix, a /64. */
   readonly onLink: string;
 }
@@ -25,21 +23,28 @@ interface Datagram {
 }
 
 const [ICMP, TCP, UDP, ICMPV6, SCTP, UDP_LITE] = [1, 6, 17, 58, 132, 136];
+/** Those whose second number is the port that a packet goes to. */
+const PORTED = [TCP, UDP, SCTP, UDP_LITE];
 const MAPPED = '00000000000000000000ffff';
 
-/** Remembers what passed, since fragments and ICMP errors follow it. */
+/** Remembers what passed and who called, since fragments, replies and ICMP errors follow it. */
 export class PacketModel {
-  readonly #policy: ModelPolicy;
+  /** In force; flows outlive a change. */
+  policy: ModelPolicy;
+  readonly #readLink: typeof readLink;
   readonly #firsts = new Set<string>();
   readonly #flows = new Set<string>();
+  readonly #dhcpServers = new Set<string>();
 
-  constructor(policy: ModelPolicy) {
-    this.#policy = policy;
+  /** @param hasLink whether frames begin with an Ethernet header */
+  constructor(policy: ModelPolicy, hasLink: boolean) {
+    this.policy = policy;
+    this.#readLink = hasLink ? readLink : readRaw;
   }
 
   /** Whether the frame may leave. Call `passed` for one that did. */
   mayPass(frame: Buffer): boolean {
-    const found = readLink(frame);
+    const found = this.#readLink(frame);
     if (found === 'arp') return true;
     const datagram = found && readDatagram(found.packet, found.isIpv4);
     if (!datagram) return false;
@@ -49,21 +54,47 @@ export class PacketModel {
       return this.#firsts.has(fragmentOf) && !(proto === TCP && fragmentAt < 24);
     }
     if (!isWholeHeader(datagram)) return false;
-    if (fragmentOf === undefined && isLinkUpkeep(datagram, this.#policy.onLink)) return true;
-    if (this.#policy.open.has(destination)) return true;
-    if (!this.#policy.webOnly.has(destination)) return false;
-    return (proto === TCP && body.readUInt16BE(2) === 443) || this.#isErrorOfFlow(datagram);
+    if (fragmentOf === undefined && this.#isUpkeep(datagram)) return true;
+    const port = icmpTypeOf(datagram) ?? (PORTED.includes(proto) ? body.readUInt16BE(2) : 0);
+    if (this.policy.permits(destination, proto, port)) return true;
+    // A SYN is always judged anew.
+    const isFirst = proto === TCP && (body.readUInt8(13) & 0x12) === 0x02;
+    return (!isFirst && this.#flows.has(flowKey(datagram))) || this.#isErrorOfFlow(datagram);
+  }
+
+  /** A frame came in: whoever calls is answered. There are no sockets here that a datagram could call. */
+  arrived(frame: Buffer): void {
+    const found = this.#readLink(frame);
+    const datagram = found && found !== 'arp' && readDatagram(found.packet, found.isIpv4);
+    if (!datagram || datagram.fragmentAt > 0 || !isWholeHeader(datagram)) return;
+    const { isIpv4, proto, body, source, destination } = datagram;
+    if (proto === TCP && (body.readUInt8(13) & 0x16) === 0x02) {
+      const [from, to] = [body.readUInt16BE(0), body.readUInt16BE(2)];
+      this.#flows.add([proto, destination, to, source, from].join(' '));
+    }
+    if (icmpTypeOf(datagram) === (isIpv4 ? 8 : 128)) {
+      const reply = isIpv4 ? 0 : 129;
+      this.#flows.add([proto, destination, body.readUInt16BE(4), source, reply].join(' '));
+    }
+    if (isIpv4 && proto === UDP && body.readUInt32BE(0) === ((67 << 16) | 68)) this.#dhcpServers.add(source);
   }
 
   passed(frame: Buffer): void {
-    const found = readLink(frame);
+    const found = this.#readLink(frame);
     const datagram = found && found !== 'arp' && readDatagram(found.packet, found.isIpv4);
     if (!datagram) return;
-    const { fragmentOf, fragmentAt, proto, body, source, destination } = datagram;
-    if (fragmentOf !== undefined && fragmentAt === 0) this.#firsts.add(fragmentOf);
-    if ((proto === TCP || proto === UDP) && fragmentAt === 0) {
-      this.#flows.add([proto, source, body.readUInt16BE(0), destination, body.readUInt16BE(2)].join(' '));
-    }
+    const { fragmentOf, fragmentAt } = datagram;
+    if (fragmentAt > 0) return;
+    if (fragmentOf !== undefined) this.#firsts.add(fragmentOf);
+    this.#flows.add(flowKey(datagram));
+  }
+
+  #isUpkeep(datagram: Datagram): boolean {
+    if (isLinkUpkeep(datagram, this.policy.onLink)) return true;
+    const { isIpv4, proto, body, destination } = datagram;
+    // To a server that has answered.
+    const isDhcp = isIpv4 && proto === UDP && body.readUInt32BE(0) === ((68 << 16) | 67);
+    return isDhcp && this.#dhcpServers.has(destination);
   }
 
   /** An ICMP error about a packet that came back on a flow. */
@@ -94,6 +125,28 @@ function readLink(frame: Buffer): { readonly packet: Buffer; readonly isIpv4: bo
     if ((etherType !== 0x8100 && etherType !== 0x88a8) || tags === 2) return undefined;
     at += 4;
   }
+}
+
+/** A frame of a device without a link layer. */
+function readRaw(frame: Buffer): { readonly packet: Buffer; readonly isIpv4: boolean } | undefined {
+  const version = (frame[0] ?? 0) >> 4;
+  return version === 4 || version === 6 ? { packet: frame, isIpv4: version === 4 } : undefined;
+}
+
+/** Protocol, local end, remote end; of ICMP the identifier of an echo and the type stand for ports. */
+function flowKey(datagram: Datagram): string {
+  const { isIpv4, proto, source, body, destination } = datagram;
+  const icmpType = icmpTypeOf(datagram);
+  const isEcho = icmpType !== undefined && (isIpv4 ? [0, 8] : [128, 129]).includes(icmpType);
+  const isPorted = PORTED.includes(proto);
+  const local = isPorted ? body.readUInt16BE(0) : isEcho ? body.readUInt16BE(4) : 0;
+  const remote = isPorted ? body.readUInt16BE(2) : (icmpType ?? 0);
+  return [proto, source, local, destination, remote].join(' ');
+}
+
+/** Undefined for other protocols, and for ICMP of the other family. */
+function icmpTypeOf({ isIpv4, proto, body }: Datagram): number | undefined {
+  return proto === (isIpv4 ? ICMP : ICMPV6) ? body.readUInt8(0) : undefined;
 }
 
 function readDatagram(packet: Buffer, isIpv4: boolean): Datagram | undefined {

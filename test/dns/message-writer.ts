@@ -6,26 +6,41 @@ export type Labels = readonly Uint8Array[];
 /** How names are compressed: well-formed ways, or one that no strict reader takes. */
 export type Compression = 'none' | 'shared' | 'forward' | 'self' | 'header' | 'mutual' | 'reserved';
 
-/** Builds a DNS message from the front, and knows where names are that later ones may point to. */
+const MOST_BYTES = 0x1_0000;
+/** Reused: a message is copied out when it is finished. */
+const SCRATCH = new Uint8Array(MOST_BYTES);
+const LOWER = Array.from({ length: 256 }, (_, byte) =>
+  String.fromCharCode(byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte),
+);
+
+/**
+ * Builds a DNS message from the front, and knows where names are that later ones may point to. One at a time: all
+ * write into the same memory until `finish`. Throws RangeError past 64 KiB.
+ */
 export class MessageWriter {
   readonly #rng: Rng;
-  readonly #bytes: number[] = [];
   readonly #suffixes = new Map<string, number>();
+  #length = 0;
 
   constructor(rng: Rng) {
     this.#rng = rng;
   }
 
   get length(): number {
-    return this.#bytes.length;
+    return this.#length;
   }
 
-  u8(...bytes: readonly number[]): void {
-    for (const byte of bytes) this.#bytes.push(byte & 0xff);
+  u8(byte: number): void {
+    if (this.#length === MOST_BYTES) throw new RangeError('a DNS message has at most 65,536 bytes here');
+    SCRATCH[this.#length] = byte;
+    this.#length += 1;
   }
 
   u16(...numbers: readonly number[]): void {
-    for (const number of numbers) this.u8(number >> 8, number);
+    for (const number of numbers) {
+      this.u8(number >> 8);
+      this.u8(number);
+    }
   }
 
   u32(number: number): void {
@@ -33,21 +48,22 @@ export class MessageWriter {
   }
 
   bytes(bytes: Uint8Array): void {
-    this.u8(...bytes);
+    for (const byte of bytes) this.u8(byte);
   }
 
   /** Writes over a 16-bit field that was left for later. */
   patchU16(offset: number, number: number): void {
-    this.#bytes[offset] = (number >> 8) & 0xff;
-    this.#bytes[offset + 1] = number & 0xff;
+    SCRATCH[offset] = number >> 8;
+    SCRATCH[offset + 1] = number;
   }
 
   /** Writes `labels` in random letter case, as a whole or up to a pointer. */
   name(labels: Labels, compression: Compression): void {
-    const cut =
-      compression === 'none' || compression === 'shared' ? labels.length : this.#rng.below(labels.length + 1);
+    const isGood = compression === 'none' || compression === 'shared';
+    const cut = isGood ? labels.length : this.#rng.below(labels.length + 1);
+    const suffixes = suffixesOf(labels);
     for (let index = 0; index <= labels.length; index += 1) {
-      const suffix = keyOf(labels.slice(index));
+      const suffix = suffixes[index] ?? '';
       const known = this.#suffixes.get(suffix);
       if (compression === 'shared' && known !== undefined && index < labels.length) {
         this.u16(0xc000 | known);
@@ -57,16 +73,17 @@ export class MessageWriter {
         this.#badPointer(compression);
         return;
       }
-      if (this.length < 0x4000 && !this.#suffixes.has(suffix)) this.#suffixes.set(suffix, this.length);
+      if (this.length < 0x4000 && known === undefined) this.#suffixes.set(suffix, this.length);
       const label = labels[index];
       if (!label) break;
-      this.u8(label.length, ...this.#mixCase(label));
+      this.u8(label.length);
+      for (const byte of label) this.u8(isLetter(byte) && this.#rng.oneIn(3) ? byte ^ 0x20 : byte);
     }
     this.u8(0);
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from(this.#bytes);
+    return SCRATCH.slice(0, this.#length);
   }
 
   #badPointer(compression: Compression): void {
@@ -89,18 +106,20 @@ export class MessageWriter {
         this.u8(this.#rng.pick([0x40, 0x80]) | this.#rng.below(64));
     }
   }
-
-  #mixCase(label: Uint8Array): number[] {
-    return [...label].map((byte) => (isLetter(byte) && this.#rng.oneIn(3) ? byte ^ 0x20 : byte));
-  }
 }
 
 function isLetter(byte: number): boolean {
   return (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a;
 }
 
-function keyOf(labels: Labels): string {
-  return labels
-    .map((label) => [...label].map((byte) => (isLetter(byte) ? byte | 0x20 : byte)).join(','))
-    .join('/');
+/** A text for what begins at each label, the root's last, the same for names that differ in ASCII case only. */
+function suffixesOf(labels: Labels): string[] {
+  const suffixes = [''];
+  for (let index = labels.length - 1; index >= 0; index -= 1) {
+    const label = labels[index] ?? [];
+    let text = String.fromCharCode(label.length);
+    for (const byte of label) text += LOWER[byte];
+    suffixes.push(text + suffixes[suffixes.length - 1]);
+  }
+  return suffixes.reverse();
 }

@@ -24,6 +24,10 @@ export function makeRng(seed: number): Rng {
     below,
     oneIn: (n) => below(n) === 0,
     pick: (choices) => choices[below(choices.length)] ?? choices[0],
-    bytes: (length) => Uint8Array.from({ length }, () => below(256)),
+    bytes: (length) => {
+      const bytes = new Uint8Array(length);
+      for (let at = 0; at < length; at += 1) bytes[at] = next() >>> 24;
+      return bytes;
+    },
   };
 }

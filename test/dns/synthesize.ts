@@ -14,13 +14,15 @@ export interface ExchangeOptions {
   readonly faults?: boolean;
 }
 
-/** A record before it is written; `target` is a name in rdata. */
+/** A record before it is written; `target` is a name in rdata, which may stand between other bytes. */
 interface Draft {
   readonly owner: Labels;
   readonly rtype: number;
   readonly rclass: number;
   readonly ttl: number;
-  readonly rdata: { readonly bytes: Uint8Array } | { readonly target: Labels };
+  readonly rdata:
+    | { readonly bytes: Uint8Array }
+    | { readonly target: Labels; readonly before?: Uint8Array; readonly after?: Uint8Array };
 }
 
 interface Plan {
@@ -61,7 +63,8 @@ function draftPlan(rng: Rng, isFaulty: boolean): Plan {
   const answers: Draft[] = [];
   for (const [index, owner] of chain.entries()) {
     const target = chain[index + 1];
-    if (target && rng.oneIn(10)) answers.push(draft(rng, owner, 39, { target }));
+    // A DNAME of the zone, and the CNAME that a server makes of it; RFC 6672 3.1.
+    if (target && rng.oneIn(10)) answers.push(draft(rng, owner.slice(1), 39, { target: target.slice(1) }));
     if (target) answers.push(draft(rng, owner, 5, { target }));
     if (rng.oneIn(10)) answers.push(draft(rng, owner, 46, { bytes: makeSignature(rng) }));
   }
@@ -70,6 +73,7 @@ function draftPlan(rng: Rng, isFaulty: boolean): Plan {
   for (let left = rng.below(many); left > 0; left -= 1) answers.push(draftAddress(rng, owner));
   if (qtype === 65 || qtype === 64)
     answers.push(draft(rng, owner, qtype, { bytes: makeServiceBinding(rng) }));
+  if (rng.oneIn(12)) answers.push(draftOther(rng, owner));
   const zone = qname.slice(-1);
   const plan: Plan = { id: rng.below(0x10000), qname, qtype, answers, authorities: [], additionals: [] };
   if (rng.oneIn(3)) plan.authorities.push(draft(rng, zone, 2, { target: makeName(rng, false) }));
@@ -150,6 +154,11 @@ function writeAnswer(rng: Rng, plan: Plan, isFaulty: boolean): Uint8Array<ArrayB
   const questionCompression = isFaulty && rng.oneIn(30) ? badCompression(rng) : 'none';
   writer.name(plan.qname, questionCompression);
   writer.u16(plan.qtype, isFaulty && rng.oneIn(30) ? 3 : 1);
+  if (isFaulty && rng.oneIn(40)) {
+    writer.patchU16(4, 2);
+    writer.name(rng.oneIn(2) ? plan.qname : makeName(rng, false), 'shared');
+    writer.u16(plan.qtype, 1);
+  }
   for (const [index, section] of [plan.answers, plan.authorities, plan.additionals].entries()) {
     for (const record of section) writeRecord(rng, writer, record, isFaulty);
     const error = isFaulty && rng.oneIn(25) ? rng.pick([-1, 1, 0x100]) : 0;
@@ -165,8 +174,14 @@ function writeRecord(rng: Rng, writer: MessageWriter, record: Draft, isFaulty: b
   writer.u32(record.ttl);
   const lengthAt = writer.length;
   writer.u16(0);
-  if ('bytes' in record.rdata) writer.bytes(record.rdata.bytes);
-  else writer.name(record.rdata.target, chooseCompression(rng, isFaulty));
+  const { rdata } = record;
+  if ('bytes' in rdata) {
+    writer.bytes(rdata.bytes);
+  } else {
+    if (rdata.before) writer.bytes(rdata.before);
+    writer.name(rdata.target, chooseCompression(rng, isFaulty));
+    if (rdata.after) writer.bytes(rdata.after);
+  }
   const error = isFaulty && rng.oneIn(80) ? rng.pick([-1, 1, 7]) : 0;
   writer.patchU16(lengthAt, writer.length - lengthAt - 2 + error);
 }
@@ -221,17 +236,41 @@ function makeSignature(rng: Rng): Uint8Array {
 }
 
 function makeServiceBinding(rng: Rng): Uint8Array {
-  // Priority 1, target ".", ipv4hint (key 4); RFC 9460 2.2.
-  return Uint8Array.of(0, 1, 0, 0, 4, 0, 4, ...rng.bytes(4));
+  // Priority, target, parameters by rising key: alpn, port, ipv4hint, ech, ipv6hint; RFC 9460 2.2 and 7.
+  if (rng.oneIn(6)) return Uint8Array.of(0, 0, 3, 0x61, 0x62, 0x63, 0);
+  const parameters = [
+    Uint8Array.of(0, 1, 0, 3, 2, 0x68, 0x32),
+    Uint8Array.of(0, 3, 0, 2, 1, 0xbb),
+    Uint8Array.of(0, 4, 0, 4, ...rng.bytes(4)),
+    Uint8Array.of(0, 5, 0, 8, ...rng.bytes(8)),
+    Uint8Array.of(0, 6, 0, 16, ...rng.bytes(16)),
+  ].filter(() => rng.oneIn(2));
+  return Buffer.concat([Uint8Array.of(0, 1, 0), ...parameters]);
+}
+
+/** What an answer may hold besides: NS, SOA, MX, TXT or SRV, most with a name in rdata. */
+function draftOther(rng: Rng, owner: Labels): Draft {
+  const target = makeName(rng, false);
+  switch (rng.below(5)) {
+    case 0:
+      return draft(rng, owner, 2, { target });
+    case 1:
+      // The mailbox is the root here; RFC 1035 3.3.13.
+      return draft(rng, owner, 6, { target, after: Uint8Array.of(0, ...rng.bytes(20)) });
+    case 2:
+      return draft(rng, owner, 15, { before: rng.bytes(2), target });
+    case 3:
+      return draft(rng, owner, 16, { bytes: Uint8Array.of(12, ...rng.bytes(12)) });
+    default:
+      return draft(rng, owner, 33, { before: rng.bytes(6), target });
+  }
 }
 
 function draftAddress(rng: Rng, owner: Labels): Draft {
   const rtype = rng.pick([1, 28]);
   // Global unicast; what points inward is for other tests.
-  const bytes =
-    rtype === 1
-      ? Uint8Array.of(198, 51, 100, rng.below(256))
-      : Uint8Array.of(0x20, 1, 0x0d, 0xb8, ...rng.bytes(12));
+  const bytes = rng.bytes(rtype === 1 ? 4 : 16);
+  bytes.set(rtype === 1 ? [45] : [0x20, 1, 0x0d, 0xb8]);
   return draft(rng, owner, rtype, { bytes });
 }
 

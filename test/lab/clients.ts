@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { RunResult } from './command.ts';
 import type { FirstPacketPlan, FirstPacketReport } from './first-packet.ts';
 import type { Namespace } from './namespace.ts';
+import { patient } from './wait.ts';
 
 /** What one curl transfer came to. `exitCode` is curl's: 0 done, 6 no name, 7 refused, 28 too late. */
 export interface Fetched {
@@ -47,7 +48,7 @@ const MARK = '\nl7t-transfer ';
 /** GETs `url` by one curl, with no retry and no proxy. */
 export async function curl(place: Place, url: string, options: FetchOptions = {}): Promise<FetchedBody> {
   const { limitMs = FETCH_LIMIT_MS, args = [] } = options;
-  const words = ['-sS', '-g', '-q', '-m', `${limitMs / 1000}`, '-w', `${MARK}%{json}`, ...args, url];
+  const words = ['-sS', '-g', '-q', '-m', `${patient(limitMs) / 1000}`, '-w', `${MARK}%{json}`, ...args, url];
   const done = await place.runAsync('curl', words, { timeoutMs: limitMs + 5_000 });
   const [transfer] = parseTransfers(done);
   if (transfer === undefined)
@@ -70,7 +71,7 @@ export async function curlMany(
     '-Z',
     '--parallel-immediate',
     '-m',
-    `${limitMs / 1000}`,
+    `${patient(limitMs) / 1000}`,
     '-w',
     `${MARK}%{json}\n`,
   ];

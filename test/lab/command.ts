@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
+import { patient } from './wait.ts';
 
 /** What may be said about one command. `env` is added to a small clean environment, not to this process's own. */
 export interface RunOptions {
@@ -40,7 +41,7 @@ export function runCommand(argv: Argv, options: RunOptions = {}): RunResult {
   const done = spawnSync(program, args, {
     encoding: 'utf8',
     env: cleanEnvironment(options.env),
-    timeout: options.timeoutMs ?? RUN_LIMIT_MS,
+    timeout: patient(options.timeoutMs ?? RUN_LIMIT_MS),
     killSignal: 'SIGKILL',
     maxBuffer: MAX_OUTPUT,
     input: options.input ?? '',
@@ -66,10 +67,13 @@ export function runCommandAsync(argv: Argv, options: RunOptions, signal: AbortSi
     killSignal: 'SIGKILL',
   });
   let timedOut = false;
-  const limit = setTimeout(() => {
-    timedOut = true;
-    child.kill('SIGKILL');
-  }, options.timeoutMs ?? RUN_LIMIT_MS);
+  const limit = setTimeout(
+    () => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    },
+    patient(options.timeoutMs ?? RUN_LIMIT_MS),
+  );
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

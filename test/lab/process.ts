@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { untilSync } from './wait.ts';
+import { patient, untilSync } from './wait.ts';
 
 /** One line that a process wrote; `atMs` is `performance.now()` of its arrival. */
 export interface OutputLine {
@@ -118,7 +118,7 @@ export class Process implements Disposable {
       const line = await Promise.race([
         arrival,
         this.exited.then(() => 'it ended first'),
-        pause(limitMs, `not there after ${limitMs} ms`, { signal: over.signal }),
+        pause(patient(limitMs), `not there after ${patient(limitMs)} ms`, { signal: over.signal }),
       ]);
       if (typeof line !== 'string') return line;
       throw new Error(`Cannot wait for ${pattern} from "${this.#title}": ${line}\n${this.tail()}`);
@@ -145,7 +145,7 @@ export class Process implements Disposable {
   async stop(limitMs = STOP_LIMIT_MS): Promise<Exit> {
     this.#signalGroup('SIGTERM');
     const over = new AbortController();
-    const late = pause(limitMs, undefined, { signal: over.signal }).then(
+    const late = pause(patient(limitMs), undefined, { signal: over.signal }).then(
       () => this.#signalGroup('SIGKILL'),
       () => {}, // aborted: it ended in time
     );

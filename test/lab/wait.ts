@@ -10,7 +10,14 @@ export interface UntilOptions {
 export type Found<T> = Exclude<T, false | null | undefined | 0 | ''>;
 
 const POLL_MS = 4;
+/* How many times as long as usual things may take, where the processor is emulated (`make test-vm`). */
+const PATIENCE = Number(process.env.L7EGG_PATIENCE ?? 1);
 const stillness = new Int32Array(new SharedArrayBuffer(4));
+
+/** A limit as it is for this machine: what tests say, times `L7EGG_PATIENCE`. `until` and the lab do so themselves. */
+export function patient(limitMs: number): number {
+  return limitMs * PATIENCE;
+}
 
 /** Tells a found value from "not yet". */
 function isFound<T>(value: T): value is T & Found<T> {
@@ -26,7 +33,7 @@ export async function until<T>(probe: () => T | Promise<T>, options: UntilOption
   for (;;) {
     const value = await probe();
     if (isFound(value)) return value;
-    if (performance.now() - started > options.limitMs) throw tooLate(options);
+    if (performance.now() - started > patient(options.limitMs)) throw tooLate(options);
     await pause(POLL_MS);
   }
 }
@@ -37,11 +44,11 @@ export function untilSync<T>(probe: () => T, options: UntilOptions): Found<T> {
   for (;;) {
     const value = probe();
     if (isFound(value)) return value;
-    if (performance.now() - started > options.limitMs) throw tooLate(options);
+    if (performance.now() - started > patient(options.limitMs)) throw tooLate(options);
     Atomics.wait(stillness, 0, 0, POLL_MS);
   }
 }
 
 function tooLate(options: UntilOptions): Error {
-  return new Error(`Cannot wait for ${options.what}: not there after ${options.limitMs} ms`);
+  return new Error(`Cannot wait for ${options.what}: not there after ${patient(options.limitMs)} ms`);
 }

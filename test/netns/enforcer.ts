@@ -5,6 +5,7 @@ import { checkEvent } from '../flow/event-schema.ts';
 import { findCli } from '../lab/checkout.ts';
 import type { Namespace } from '../lab/namespace.ts';
 import type { Exit, Process } from '../lab/process.ts';
+import { patient } from '../lab/wait.ts';
 
 /** A line of `-log=json`, as far as tests look at it. */
 export interface LoggedEvent {
@@ -101,7 +102,10 @@ export class RunningEnforcer {
     });
     this.#waiting.add(listener);
     try {
-      const event = await Promise.race([arrival, pause(limitMs, undefined, { signal: over.signal })]);
+      const event = await Promise.race([
+        arrival,
+        pause(patient(limitMs), undefined, { signal: over.signal }),
+      ]);
       if (event !== undefined) return event;
     } finally {
       this.#waiting.delete(listener);
@@ -110,7 +114,9 @@ export class RunningEnforcer {
     const last = this.events(since)
       .slice(-20)
       .map((one) => JSON.stringify(one));
-    throw new Error(`Cannot wait for ${predicate}: not told within ${limitMs} ms\n${last.join('\n')}`);
+    throw new Error(
+      `Cannot wait for ${predicate}: not told within ${patient(limitMs)} ms\n${last.join('\n')}`,
+    );
   }
 
   /** As SIGTERM ends it: open, with nothing left. Resolves once it has ended. */

@@ -15,6 +15,7 @@ import { addNatClient, RESOLVERS } from '../lab/topology.ts';
 import { type LoggedEvent, type RunningEnforcer, startEnforcer } from './enforcer.ts';
 import { createSubjectLab, type SubjectLab } from './subject-lab.ts';
 
+const LIMIT_MS = 5_000;
 const SOON_MS = 2_000;
 /** Between two sweeps for idle flows there are 15 s. */
 const SWEEP_MS = 20_000;
@@ -92,7 +93,13 @@ describe('TCP of this host', () => {
   test('of which each direction is closed on its own, with much data', async () => {
     const address = target();
     const length = 3_000_000;
-    const script = `head -c ${length} /dev/zero | socat -t 5 - TCP:${address}:7 | wc -c`;
+    // No echo: socat's waits for itself when both directions are full.
+    const serve = `require('net').createServer({ allowHalfOpen: true }, (peer) => {
+      peer.resume().end(Buffer.alloc(${length}));
+    }).listen(4000, () => console.log('listening'))`;
+    const server = lab.lab.web.spawn(process.execPath, ['-e', serve]);
+    await server.waitForLine(/^listening$/, LIMIT_MS);
+    const script = `head -c ${length} /dev/zero | socat -t 5 - TCP:${address}:4000 | wc -c`;
     assert.equal(Number(lab.host.must('sh', ['-c', script])), length);
     const told = await endOf(address);
     assert.deepEqual([told.bytes, told.bytes_in], [length, length]);

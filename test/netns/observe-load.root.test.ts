@@ -29,7 +29,7 @@ const PARTS = 12;
 const VERDICTS = 1_000_000;
 /** More than the ring holds. */
 const STANDSTILL = 20_000;
-const MAX_RESIDENT_KB = 224 << 10;
+const MAX_RESIDENT_KB = 256 << 10;
 const CONNECTS = 8;
 /** Events that are told from one connect to the next. */
 const BETWEEN_CONNECTS = 10_000;

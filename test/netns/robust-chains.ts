@@ -4,10 +4,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readInterface } from '../../src/libbpf/ifindex.ts';
-import { type Direction, queryTcx } from '../../src/libbpf/link.ts';
+import { type Direction, hasTcx, queryTcx } from '../../src/libbpf/link.ts';
 import { BpfProgram } from '../../src/libbpf/program.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
+const mayHaveTcx = hasTcx();
 
 function programName(progId: number): string {
   using program = BpfProgram.byId(progId);
@@ -16,7 +17,7 @@ function programName(progId: number): string {
 
 function tcxLines(name: string, direction: Direction): string[] {
   const ifindex = readInterface(name)?.ifindex;
-  if (ifindex === undefined) return [];
+  if (ifindex === undefined || !mayHaveTcx) return [];
   return queryTcx(ifindex, direction).map(({ progId }) => `${name} ${direction} ${programName(progId)}`);
 }
 

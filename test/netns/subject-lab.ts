@@ -53,8 +53,10 @@ export class SubjectLab implements Disposable {
     this.lab = lab;
     this.host = lab.host;
     this.probe = join(lab.host.directory, 'probe');
-    const source = join(findCheckout(), 'test', 'netns', 'subject-probe.c');
-    mustRun(['clang', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', this.probe]);
+    const sources = ['subject-probe.c', 'subject-ways.c'].map((name) =>
+      join(findCheckout(), 'test', 'netns', name),
+    );
+    mustRun(['clang', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', ...sources, '-o', this.probe]);
     lab.host.must('sh', ['-c', 'echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range']);
     this.a = this.cgroup('a');
     this.b = this.cgroup('b');

@@ -12,91 +12,25 @@
  *   ping4|ping6 ADDRESS                  an echo by a datagram socket
  *   raw4|raw6 ADDRESS                    an echo by a raw socket
  *   forge SOURCE PORT ADDRESS PORT       a UDP packet with headers of our own
+ *   again4|again6 ADDRESS PORT ELSEWHERE  bind, connect, connect(AF_UNSPEC), connect elsewhere by the same port
+ *   zerocopy4|zerocopy6 ADDRESS PORT     sendto with MSG_ZEROCOPY, and wait
+ *   splice4|splice6 ADDRESS PORT         connect, splice a pipe into the socket, and wait
+ *   uring4|uring6 ADDRESS PORT           IORING_OP_SENDMSG, and wait
+ *   uring-tcp4|uring-tcp6 ADDRESS PORT   IORING_OP_CONNECT
+ *   route4|route6 ADDRESS PORT HOP       sendto by way of HOP (loose source route, segment routing header), and wait
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
+#include "subject-probe.h"
 #include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-#define SILENCE_MS 500
 #define MPTCP 262
 
-static char **arguments;
-
-struct target {
-	struct sockaddr_storage address;
-	socklen_t length;
-};
-
-static struct target target_of(int family, const char *address, const char *port)
-{
-	struct target target = { .length = family == AF_INET ? sizeof(struct sockaddr_in) :
-							       sizeof(struct sockaddr_in6) };
-	struct sockaddr_in *v4 = (void *)&target.address;
-	struct sockaddr_in6 *v6 = (void *)&target.address;
-	int read;
-
-	target.address.ss_family = family;
-	if (family == AF_INET) {
-		v4->sin_port = htons(atoi(port));
-		read = inet_pton(AF_INET, address, &v4->sin_addr);
-	} else {
-		v6->sin6_port = htons(atoi(port));
-		read = inet_pton(AF_INET6, address, &v6->sin6_addr);
-	}
-	if (read == 1)
-		return target;
-	fprintf(stderr, "Cannot read the address \"%s\"\n", address);
-	exit(2);
-}
-
-/* 0, or an errno; EAGAIN stands for silence. */
-static int until(int fd, short events)
-{
-	struct pollfd one = { .fd = fd, .events = events };
-	socklen_t length = sizeof(int);
-	int failure = 0;
-
-	if (poll(&one, 1, SILENCE_MS) == 0)
-		return EAGAIN;
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &length);
-	return failure;
-}
-
-static int call(int fd, struct target to)
-{
-	if (connect(fd, (void *)&to.address, to.length) == 0)
-		return 0;
-	return errno == EINPROGRESS ? until(fd, POLLOUT) : errno;
-}
-
-static int hear(int fd)
-{
-	char heard[2048];
-	int failure = until(fd, POLLIN);
-
-	if (failure)
-		return failure;
-	return recv(fd, heard, sizeof(heard), 0) < 0 ? errno : 0;
-}
-
-static int say(int fd, struct target to, const void *text, size_t length)
-{
-	if (sendto(fd, text, length, MSG_NOSIGNAL, (void *)&to.address, to.length) < 0)
-		return errno;
-	return hear(fd);
-}
+char **arguments;
 
 static int try_connect(int fd, int family)
 {
@@ -225,6 +159,18 @@ static const struct attempt {
 	{ "raw4", AF_INET, SOCK_RAW, IPPROTO_ICMP, try_echo },
 	{ "raw6", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, try_echo },
 	{ "forge", AF_INET, SOCK_RAW, IPPROTO_RAW, try_forge },
+	{ "again4", AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0, try_again },
+	{ "again6", AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0, try_again },
+	{ "zerocopy4", AF_INET, SOCK_DGRAM, 0, try_zero_copy },
+	{ "zerocopy6", AF_INET6, SOCK_DGRAM, 0, try_zero_copy },
+	{ "splice4", AF_INET, SOCK_DGRAM, 0, try_splice },
+	{ "splice6", AF_INET6, SOCK_DGRAM, 0, try_splice },
+	{ "uring4", AF_INET, SOCK_DGRAM, 0, try_ring_send },
+	{ "uring6", AF_INET6, SOCK_DGRAM, 0, try_ring_send },
+	{ "uring-tcp4", AF_INET, SOCK_STREAM, 0, try_ring_connect },
+	{ "uring-tcp6", AF_INET6, SOCK_STREAM, 0, try_ring_connect },
+	{ "route4", AF_INET, SOCK_DGRAM, 0, try_route },
+	{ "route6", AF_INET6, SOCK_DGRAM, 0, try_route },
 };
 
 static void hold(void)

@@ -157,6 +157,11 @@ describe('a command of root', () => {
   test('reads settings of the kernel', () => {
     assert.match(said(inside(['cat', '/proc/sys/kernel/ostype'])), /^Linux$/u);
   });
+  test('can not make a tunnel device', () => {
+    const kind = ['stat', '--format=%t:%T', '/dev/net/tun'] as const;
+    assert.equal(said(outside(kind)), 'a:c8');
+    assert.equal(said(inside(kind)), '1:3', 'that is /dev/null');
+  });
   test('can not leave a job for cron', () => {
     const script = '(echo job >/var/spool/cron/crontabs/root) 2>/dev/null && echo left || echo refused';
     assert.equal(said(outside(['sh', '-c', script])), 'left');

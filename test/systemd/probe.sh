@@ -1,4 +1,6 @@
 # Runs inside; each line is "what: outcome". Blocked connects fail at once with 7, what is not blocked finds nobody: 28.
+# How long something that takes a moment may take, in seconds: more where the processor is emulated.
+patience=${L7EGG_PATIENCE:-1}
 killed=0
 blocked() {
 	curl -s -m 2 http://203.0.113.9/
@@ -62,31 +64,31 @@ systemctl start l7egg
 echo "with a file: $?"
 worker() {
 	# The unit's cgroup is judged some milliseconds after it is made.
-	systemd-run --quiet --wait --collect --unit=worker sh -c "sleep 1; curl -s -m 2 http://$2/"
+	systemd-run --quiet --wait --collect --unit=worker sh -c "sleep $patience; curl -s -m 2 http://$2/"
 	echo "$1: curl $?"
 }
 worker "unit, not listed" 203.0.113.9
 worker "unit, listed" 198.51.100.7
 blocked "beside the unit"
 sed -i 's/198.51.100.7/203.0.113.9/' /etc/l7egg/worker.yaml
-sleep 1
+sleep "$patience"
 worker "unit, now listed" 203.0.113.9
 worker "unit, listed no more" 198.51.100.7
 echo 'rules: [' >>/etc/l7egg/worker.yaml
 systemctl reload l7egg
-sleep 1
+sleep "$patience"
 worker "unit, bad file" 203.0.113.9
 # More than the journal takes, of what passes; then one that is refused.
 systemd-run --quiet --wait --collect --unit=worker python3 -c '
-import socket, time
-time.sleep(1)
+import socket, sys, time
+time.sleep(float(sys.argv[1]))
 for port in range(20000):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.sendto(b"x", ("203.0.113.9", 1 + port))
 try:
     socket.create_connection(("198.51.100.9", 80), 2)
 except OSError as refused:
-    print(refused)'
+    print(refused)' "$patience"
 for _ in $(seq 100); do
 	journalctl -u l7egg -o cat | grep -q 'events left out' && break
 	sleep 0.1
@@ -106,7 +108,7 @@ systemd-run --quiet --collect --unit=worker sh -c '
 	while [ ! -e /go ]; do sleep 0.1; done
 	curl -s -o /dev/null -m 2 http://127.0.0.1:7777/
 	echo "unit, own server: curl $?" >/worker.log'
-sleep 1
+sleep "$patience"
 systemctl start l7egg
 curl -s -o /dev/null -m 2 http://127.0.0.1:7777/
 echo "beside the unit, its server: curl $?"
@@ -118,4 +120,3 @@ journalctl -u l7egg --no-pager -o cat | sed 's/^/journal: /'
 journalctl -u l7egg --no-pager -o json | node -e '
 const entries = require("fs").readFileSync(0, "utf8").trim().split("\n").map((line) => JSON.parse(line));
 for (const { PRIORITY, MESSAGE } of entries) console.log(`priority: ${PRIORITY} ${MESSAGE}`);'
-systemctl exit 0 --force
