@@ -145,7 +145,7 @@ export class Asker implements Disposable {
   }
 
   #remember(l4Proto: number, localPort: number, { name, qtype }: Question): void {
-    const sinceMs = Date.now();
+    const sinceMs = performance.now();
     const old = this.#asked.findIndex((asked) => sinceMs - asked.sinceMs <= KNOWN_MS);
     this.#asked.splice(0, old < 0 ? this.#asked.length : old);
     this.#asked.push({ l4Proto, localPort, name, qtype, sinceMs });

@@ -27,6 +27,14 @@ export function requirePins(): void {
   );
 }
 
+/** For who looks for the pins of a process that runs: it may hold them where nobody sees them. Throws UnsupportedError. */
+export function requireBpffs(): void {
+  if (isBpffs(BPFFS)) return;
+  throw new UnsupportedError(
+    `Cannot see what is in force: no bpffs is mounted on "${BPFFS}" any more; with "mount -t bpf bpf ${BPFFS}" the process that runs shows it again`,
+  );
+}
+
 /** Whether the host may have a bpffs that is not to be seen from here. */
 export function arePinsHidden(): boolean {
   return !isBpffs(BPFFS) && isMountViewPrivate();

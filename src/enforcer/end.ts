@@ -44,8 +44,8 @@ async function endProcess(run: RunDir, pid: number, signals: readonly NodeJS.Sig
   if (pid === 0) throw new SystemError('end an enforcer that runs in another PID namespace', 'ESRCH');
   for (const signal of signals) {
     send(pid, signal);
-    const until = Date.now() + END_LIMIT_MS;
-    while (Date.now() < until) {
+    const until = performance.now() + END_LIMIT_MS;
+    while (performance.now() < until) {
       if (run.runningPid() !== pid) return;
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }

@@ -229,9 +229,7 @@ export class Enforcer {
     this.#names.close();
     this.#coverage.close();
     this.#policies.close(); // it would attach to containers that start now
-    this.#pins.look(); // by its pins it is taken down
-    this.#pins.close(); // the directory of all instances goes with the last one
-    takeDown(this.inForce.options.instance);
+    takeDown(this.inForce.options.instance, this.#pins.where());
     this.#policies.release();
     this.#control?.close(); // its socket lies in what goes now, and the next start makes one of that name
     this.inForce.context.run.remove(); // under the lock: the next start may be waiting for it

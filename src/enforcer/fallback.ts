@@ -33,7 +33,7 @@ export interface FallbackContext {
 export class Fallback {
   readonly #context: FallbackContext;
   readonly #asked = new Map<string, number>();
-  #lookedAt = 0;
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(context: FallbackContext) {
     this.#context = context;
@@ -55,7 +55,7 @@ export class Fallback {
       return;
     }
     // Anybody can send pieces in the resolver's name: not each is worth a look at the whole map.
-    const now = Date.now();
+    const now = performance.now();
     if (now - this.#lookedAt < LOOK_MS) return;
     this.#lookedAt = now;
     // In pieces: which question it answers is not known, so each that waits on this socket is asked.
@@ -110,7 +110,7 @@ export class Fallback {
   }
 
   #mayAsk(question: string): boolean {
-    const now = Date.now();
+    const now = performance.now();
     const last = this.#asked.get(question);
     if (last !== undefined && now - last < AGAIN_MS) return false;
     this.#asked.delete(question);

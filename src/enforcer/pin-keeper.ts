@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync, readdirSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { PIN_ROOT, Pins } from '../datapath/pins.ts';
 import { isOfSystem, UnsupportedError } from '../errors.ts';
 import { repin } from '../libbpf/pin.ts';
@@ -9,9 +10,9 @@ const LOOK_MS = 1_000;
 const NONE = -1;
 
 /**
- * Keeps what an instance has pinned in force and to be found, whatever befalls the bpffs while its process runs. An
- * open directory makes the mount busy, and one that was detached all the same (`umount -l`) lives on with it: what
- * lies there is pinned anew where it belongs.
+ * Keeps what an instance has pinned in force, whatever befalls the bpffs while its process runs. An open directory
+ * makes the mount busy, and one that was detached all the same (`umount -l`) lives on with it: what lies there is
+ * pinned anew where it belongs, once a bpffs is there. To mount one we may have no right any more.
  */
 export class PinKeeper implements Disposable {
   readonly #pins: Pins;
@@ -34,7 +35,7 @@ export class PinKeeper implements Disposable {
       this.#hold();
       return;
     }
-    const kept = new Pins(this.#pins.instance, `/proc/self/fd/${this.#directory}`);
+    const kept = this.#kept();
     if (!existsSync(kept.map('control'))) return; // taken out by somebody, not unmounted
     try {
       provideBpffs();
@@ -54,10 +55,15 @@ export class PinKeeper implements Disposable {
       if (this.#isComplained) return;
       this.#isComplained = true;
       this.#remark(
-        `the bpffs was unmounted, and what is in force ends with this process: ${thrown.message}`,
+        `the bpffs was unmounted, and what is in force ends with this process until "mount -t bpf bpf /sys/fs/bpf": ${thrown.message}`,
         'error',
       );
     }
+  }
+
+  /** Where the pins are now. */
+  where(): Pins {
+    return existsSync(this.#pins.map('control')) ? this.#pins : this.#kept();
   }
 
   /** Idempotent. */
@@ -70,11 +76,15 @@ export class PinKeeper implements Disposable {
     this.close();
   }
 
+  #kept(): Pins {
+    return new Pins(this.#pins.instance, `/proc/self/fd/${this.#directory}/${basename(PIN_ROOT)}`);
+  }
+
   /* Where there is no descriptor left it is tried again. */
   #hold(): void {
     if (this.#directory !== NONE) return;
     try {
-      this.#directory = openSync(PIN_ROOT, 'r');
+      this.#directory = openSync(dirname(PIN_ROOT), 'r');
     } catch (thrown) {
       if (!isOfSystem(thrown)) throw thrown;
     }

@@ -24,8 +24,8 @@ export async function requestReload(instance: string): Promise<ReloadRecord | un
     );
   const askedUs = nowUs();
   if (!askProcess(pid)) return undefined;
-  const until = Date.now() + ANSWER_LIMIT_MS;
-  while (Date.now() < until) {
+  const until = performance.now() + ANSWER_LIMIT_MS;
+  while (performance.now() < until) {
     const answer = run.readReload();
     // One that had begun before may have read the files as they were then.
     if (answer?.pid === pid && answer.begunUs >= askedUs) return answer;

@@ -279,8 +279,8 @@ const LOOK_MS = 10;
  * Throws TakenError when another start does not end.
  */
 export async function lockStart(root: string = RUN_ROOT): Promise<Fd> {
-  const until = Date.now() + START_LIMIT_MS;
-  while (Date.now() < until) {
+  const until = performance.now() + START_LIMIT_MS;
+  while (performance.now() < until) {
     mkdirSync(root, { recursive: true, mode: 0o755 });
     const lock = lockDirectory(root);
     // Another may have removed the directory between our opening and locking it: then we hold nothing.

@@ -4,7 +4,7 @@ import { Pins } from '../datapath/pins.ts';
 import { activeEpoch } from '../datapath/policy-slot.ts';
 import { listMapSizes, listProgramSizes, type MapSize, type ProgramSize } from '../datapath/sizes.ts';
 import { openPinnedMaps, pinnedLayout, readCounters } from '../datapath/state.ts';
-import { requirePins } from './bpffs.ts';
+import { requireBpffs, requirePins } from './bpffs.ts';
 import type { Explained, NamesFrom, ToldByProcess } from './explained.ts';
 import { processHooksInForce } from './process-hooks.ts';
 import { RunDir } from './run-dir.ts';
@@ -63,7 +63,10 @@ export function readStatus(instance: string, explained: Explained): Status {
   const run = new RunDir(instance);
   const pins = new Pins(instance);
   const pid = run.runningPid();
-  if (!pins.exist()) return nothingInForce(instance, pid);
+  if (!pins.exist()) {
+    if (pid !== undefined) requireBpffs();
+    return nothingInForce(instance, pid);
+  }
   const layout = pinnedLayout(pins);
   if (layout !== LIMITS.LAYOUT_VERSION) return ofAnotherLayout(instance, pid, layout);
   using state = openPinnedMaps(pins);

@@ -19,9 +19,9 @@ export interface Removed {
 /**
  * Takes everything of an instance out of the kernel: verdicts first, then what learns, then the pins.
  * Idempotent. Throws SystemError.
+ * @param pins where they are, if not where they belong
  */
-export function takeDown(instance: string): Removed {
-  const pins = new Pins(instance);
+export function takeDown(instance: string, pins: Pins = new Pins(instance)): Removed {
   const run = new RunDir(instance);
   const record = run.readRecord();
   const hooks = pins.hooks();

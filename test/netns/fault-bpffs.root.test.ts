@@ -64,7 +64,7 @@ class OtherHost {
 
 /** Starts one that has a bpffs; it ends with the test. */
 async function startOtherHost(context: TestContext): Promise<OtherHost> {
-  const script = `mount -t tmpfs run /run && mount -t bpf bpf ${BPFFS} && echo made && exec sleep infinity`;
+  const script = `umount --lazy ${BPFFS} && mount -t tmpfs run /run && mount -t bpf bpf ${BPFFS} && echo made && exec sleep infinity`;
   const first = host.spawn('unshare', ['--mount', '--pid', '--fork', '--mount-proc', 'sh', '-c', script]);
   await first.waitForLine(/^made$/u, LIMIT_MS);
   const child = host.must('pgrep', ['-P', `${first.pid}`]).trim();
@@ -108,6 +108,12 @@ describe('the bpffs is unmounted', () => {
       assert.notEqual((await other.run('umount', BPFFS)).code, 0, 'busy');
       const mark = enforcer.mark();
       await other.mustRun('umount', '--lazy', BPFFS);
+      await enforcer.waitForLine(/the bpffs was unmounted/u, LIMIT_MS, mark);
+      const hidden = await status();
+      assert.deepEqual([hidden.code, hidden.stdout], [3, '']);
+      assert.match(hidden.stderr, /no bpffs is mounted/u);
+      assert.deepEqual(await chains(host), hooks);
+      await other.mustRun('mount', '-t', 'bpf', 'bpf', BPFFS);
       await enforcer.waitForLine(/was pinned anew/u, LIMIT_MS, mark);
       assert.equal((await status()).code, 0);
       assert.deepEqual(await chains(host), hooks);
@@ -121,7 +127,8 @@ describe('the bpffs is unmounted', () => {
       const report = await prober.finish(20);
       context.diagnostic(`bpffs: ${JSON.stringify(report)}`);
       await other.mustRun('umount', '--lazy', BPFFS);
-      assert.equal((await other.l7egg('stop', `-instance=${instance}`)).code, 0);
+      const stopped = await other.l7egg('stop', `-instance=${instance}`);
+      assert.equal(stopped.code, 0, `${stopped.stderr}\n${second.tail()}`);
       await second.exited;
       assert.deepEqual(await chains(host), []);
       assert.equal(await isReached(host, BLOCKED), true);

@@ -33,7 +33,7 @@ import { type EchoFlow, openEchoFlow } from './learning-flow.ts';
 import { makeDirectory, policyText, replaceFile } from './reload-lab.ts';
 import { chains, createRobustLab, l7egg, newInstance } from './robust-lab.ts';
 
-const { seed, rounds } = fuzzSettings(27);
+const { seed, rounds } = fuzzSettings(24);
 const LIMIT_MS = 15_000;
 /** Allowed by one version of the policy each. */
 const VERSIONS = ['198.51.100.21', '198.51.100.22'] as const;

@@ -3,13 +3,12 @@
  * subject-lab.ts; A may reach 198.51.100.1 and names under .ok.example and .fresh.example.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Pins } from '../../src/datapath/pins.ts';
 import { SUBJECT_PROGRAMS } from '../../src/datapath/subject-hooks.ts';
 import { BpfLink } from '../../src/libbpf/link.ts';
-import { findCli } from '../lab/checkout.ts';
 import { connectAtFirstPacket } from '../lab/clients.ts';
 import type { RunResult } from '../lab/command.ts';
 import { type FreshNames, freshRecords } from '../lab/first-packet.ts';
@@ -306,30 +305,5 @@ describe('an enforcer of subjects', () => {
     await second.stop();
     await third.stop();
     assert.deepEqual([await came(1), await came(2), await came(3)], ['ok', 'ok', 'ok']);
-  });
-
-  test('a start that is killed at any instant is never open by half, and is taken up by the next', async (context) => {
-    const instance = newInstance();
-    context.after(() => l7egg(lab.host, 'clean', `-instance=${instance}`));
-    const words = ['-mode=cgroup', `-cgroup=${lab.a.path}`, ...ALLOW, `-resolver=${RESOLVER.v4}`];
-    const found = new Set<number>();
-    for (let round = 0; round < 20; round++) {
-      const started = lab.host.spawn(findCli(), [...words, `-instance=${instance}`]);
-      await new Promise((resolve) => setTimeout(resolve, 10 * round));
-      if (round === 19) await started.waitForLine(/^enforcing/, 10_000);
-      started.kill('SIGKILL');
-      await started.exited;
-      const { code } = await status(instance);
-      found.add(code);
-      assert.equal(await isOpen(), code !== 0, `round ${round}`);
-      await passes(lab.a, 'one.ok.example');
-      if (round % 2 === 1) assert.equal((await l7egg(lab.host, 'clean', `-instance=${instance}`)).code, 0);
-    }
-    assert.deepEqual([...found].sort(), [0, 3]);
-    assert.deepEqual(filesOf(instance), []);
-    assert.equal(
-      existsSync('/sys/fs/bpf/l7egg') && readdirSync('/sys/fs/bpf/l7egg').includes(instance),
-      false,
-    );
   });
 });
