@@ -66,7 +66,7 @@ function readReference(query: Uint8Array, answer: Uint8Array) {
 
 function replayOf({ round, query, answer, outcome }: Played): string {
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-  return `L7EGG_SEED=${seed} L7EGG_FUZZ=${round + 1}, round ${round} (${outcome}): query ${hex(query)}, answer ${hex(answer)}`;
+  return `L7EGG_SEED=${seed} L7EGG_FUZZ=${Math.max(1000, round + 1)}, round ${round} (${outcome}): query ${hex(query)}, answer ${hex(answer)}`;
 }
 
 /** dnspython must have read whatever we took: its answers are those along the chain from the question. */

@@ -4,19 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { compilePolicies, HOST_POLICY } from '../../src/datapath/compile.ts';
-import { setTrusted } from '../../src/datapath/host-facts.ts';
-import { applyPolicy, dropRuleStates } from '../../src/datapath/policy-slot.ts';
-import { ONLY } from '../../src/datapath/state.ts';
-import { encodeStruct, placeOf, writeStruct } from '../../src/datapath/struct.ts';
-import { setSubjectLevels } from '../../src/datapath/subject-hooks.ts';
-import { UsageError } from '../../src/errors.ts';
-import { parsePattern, parseSuffix } from '../../src/policy/name.ts';
-import type { Policy } from '../../src/policy/policy.ts';
-import { parsePort } from '../../src/policy/port.ts';
-import { parseAddress, parsePrefix } from '../../src/policy/prefix.ts';
-import type { Rule } from '../../src/policy/rule.ts';
-import type { Who } from '../../src/policy/who.ts';
+import { HOST_POLICY } from '../../src/datapath/compile.ts';
+import { encodeStruct, placeOf } from '../../src/datapath/struct.ts';
+import { parseAddress } from '../../src/policy/prefix.ts';
 import { message, name as nameBytes, pointer, record, u16 } from '../dns/raw-message.ts';
 import { makeRng, type Rng } from '../dns/rng.ts';
 import { fuzzSettings, residentMiB } from '../fuzz/fuzz-settings.ts';
@@ -34,7 +24,6 @@ import {
   numberOf,
   type PacketText,
   type PolicyTexts,
-  type RuleText,
   takesInward,
 } from '../policy/rules-evaluator.ts';
 import { A, AAAA, ask, CNAME, hear } from './dns-exchange.ts';
@@ -42,6 +31,7 @@ import { LOCAL4, outbound } from './frames.ts';
 import { useHarness } from './harness.ts';
 import { OwnCgroup } from './own-cgroup.ts';
 import { icmp, icmpv6, raw, sctp, tcp, udp } from './segments.ts';
+import { isLegal, type PlacedPolicy, SubjectPolicies } from './subject-policies.ts';
 
 const datapath = await useHarness('egress', 'learn');
 const cgroup = new OwnCgroup('l7egg-rules-model');
@@ -55,15 +45,9 @@ const PACKETS = 24;
 /** Of the host's policy, the one that learns from answers here, so many times as much is asked. */
 const HOST_EFFORT = 8;
 const RESOLVER = '192.0.2.53';
-/** Trusted, but not at a DNS port. */
-const ELSEWHERE = { l4Proto: 17, port: 54 };
 
-/** A policy in force, and the kernel's numbers of it. */
-interface Placed {
-  readonly policyId: number;
-  readonly texts: PolicyTexts;
-  /** Ids of its rules by their positions. */
-  readonly ruleIds: readonly number[];
+/** A policy in force, and what to say of it. */
+interface Judged extends PlacedPolicy {
   readonly replay: string;
 }
 
@@ -77,17 +61,18 @@ const seen = {
   answers: 0,
   tooMany: 0,
 };
-let nextRule = 1;
 let fresh = 0;
 
 test(`${rounds} random policies judge as the evaluator does, seed ${seed}`, async (t) => {
   const rng = makeRng(seed);
-  setSubjectLevels(datapath.state, [cgroup.level]);
+  const policies = new SubjectPolicies(datapath, cgroup);
   for (let round = 0; round < rounds; ) {
-    const placed = await placePolicies(rng, round, Math.min(BATCH, rounds - round));
-    for (const one of placed) {
-      judgeAs(one.policyId);
-      checkPolicy(rng, one);
+    const dnsPorts = rng.pick<readonly number[]>([[53], [53, 5353]]);
+    const drawn = Array.from({ length: Math.min(BATCH, rounds - round) }, () => drawLegal(rng));
+    for (const placed of await policies.apply(drawn, RESOLVER, dnsPorts)) {
+      policies.judgeBy(placed.policyId);
+      const replay = `L7EGG_SEED=${seed} L7EGG_FUZZ=${rounds}, policy ${round}: ${JSON.stringify(placed.texts)}`;
+      checkPolicy(rng, { ...placed, replay });
       round += 1;
       progress(round);
     }
@@ -100,92 +85,16 @@ test(`${rounds} random policies judge as the evaluator does, seed ${seed}`, asyn
   assert.ok(leases > rounds && answers > 0 && tooMany < rounds / 20, JSON.stringify(seen));
 });
 
-/** Puts so many policies in force: the host's and others'. */
-async function placePolicies(rng: Rng, round: number, count: number): Promise<Placed[]> {
-  const drawn = Array.from({ length: count }, () => drawLegal(rng));
-  const numbered = drawn.map(({ policy }, index) => ({ policyId: HOST_POLICY + index, policy }));
-  const before = { known: new Map<string, number>(), next: nextRule, shares: new Map() };
-  const { compiled, rules } = compilePolicies(numbered, before, [53]);
-  nextRule = compiled.nextRuleId;
-  await applyPolicy(datapath.state, compiled);
-  judgeSubjects();
-  dropRuleStates(datapath.state, new Set(rules.map(({ id }) => id)));
-  datapath.shares = new Map();
-  const resolvers = [{ addr16: parseAddress(RESOLVER), port: 53 }];
-  setTrusted(datapath.state, new Map(numbered.map(({ policyId }) => [policyId, resolvers])));
-  return drawn.map(({ texts }, index) => {
-    const policyId = HOST_POLICY + index;
-    const ruleIds = rules.filter((rule) => rule.policyId === policyId).map(({ id }) => id);
-    const replay = `L7EGG_SEED=${seed} L7EGG_FUZZ=${rounds}, policy ${round + index}: ${JSON.stringify(texts)}`;
-    return { policyId, texts, ruleIds, replay };
-  });
-}
-
-/*
- * Frames of IP are of a socket that looks as if the hooks of its cgroup had judged it, which the interface goes by but
- * for some seconds after each swap. Here they last.
- */
-function judgeSubjects(): void {
-  const control = datapath.state.map('control').get(ONLY) ?? assert.fail();
-  writeStruct(control, 0, 'control', { unjudged_until_ns: 2n ** 62n });
-  datapath.state.map('control').set(ONLY, control);
-}
-
 /** A policy within the bounds of the kernel's tables. */
-function drawLegal(rng: Rng): { texts: PolicyTexts; policy: Policy } {
+function drawLegal(rng: Rng): PolicyTexts {
   for (;;) {
     const texts = drawPolicy(rng);
-    const policy = policyOf(texts);
-    try {
-      compilePolicies(
-        [{ policyId: HOST_POLICY, policy }],
-        { known: new Map(), next: 1, shares: new Map() },
-        [53],
-      );
-      return { texts, policy };
-    } catch (thrown) {
-      // Too many rules for one name: user space refuses such a policy.
-      if (!(thrown instanceof UsageError)) throw thrown;
-      seen.tooMany += 1;
-    }
+    if (isLegal(texts)) return texts;
+    seen.tooMany += 1;
   }
 }
 
-function policyOf({ rules, strict, audit, privateAnswers }: PolicyTexts): Policy {
-  return {
-    rules: rules.map(ruleOf),
-    dns: strict ? 'strict' : 'open',
-    audit,
-    allowPrivateAnswers: privateAnswers,
-    inbound: 'all',
-  };
-}
-
-function ruleOf(text: RuleText): Rule {
-  const ports = text.ports.flatMap(parsePort);
-  return { who: whoOf(text), action: text.action, ports, source: JSON.stringify(text) };
-}
-
-function whoOf({ cidr, except = [], cn, name }: RuleText): Who {
-  if (cn !== undefined) return parseSuffix(cn);
-  if (name !== undefined) return parsePattern(name);
-  if (cidr === undefined) return { kind: 'any' };
-  const prefixOf = (text: string) => parsePrefix(text).prefix;
-  return { kind: 'prefix', prefix: prefixOf(cidr), except: except.map(prefixOf) };
-}
-
-/** What this process sends is judged by this policy from now on. */
-function judgeAs(policyId: number): void {
-  const key = Buffer.alloc(8);
-  key.writeBigUInt64LE(cgroup.id);
-  const value = Buffer.alloc(4);
-  value.writeUInt32LE(policyId);
-  const subjects = datapath.state.map('subject_cgroups');
-  if (policyId === HOST_POLICY) subjects.delete(key);
-  else subjects.set(key, value);
-}
-
-function checkPolicy(rng: Rng, placed: Placed): void {
+function checkPolicy(rng: Rng, placed: Judged): void {
   const leased = new Map<string, readonly number[]>();
   const aliases = new Map<string, readonly number[]>();
   const effort = placed.policyId === HOST_POLICY ? HOST_EFFORT : 1;
@@ -209,7 +118,15 @@ function checkPolicy(rng: Rng, placed: Placed): void {
     const to = isTaught ? (taught[rng.below(taught.length)] ?? '') : drawAddress(rng, placed.texts);
     checkPacket(placed, { to, ...drawTransport(rng, to), leased: leased.get(to) ?? [] });
   }
-  checkPacket(placed, { to: RESOLVER, ...ELSEWHERE, leased: [] });
+  // At a port where it is not trusted it is like any other.
+  const elsewhere = placed.dnsPorts.includes(5353) ? 54 : 5353;
+  checkPacket(placed, { to: RESOLVER, l4Proto: 17, port: elsewhere, leased: [] });
+}
+
+/** From and to where a lookup went. */
+interface Asked {
+  readonly clientPort: number;
+  readonly resolverPort: number;
 }
 
 let port = 0;
@@ -218,14 +135,15 @@ const nextPort = () => 1024 + (port++ % 64_000);
 
 /** Sends a query and compares its verdict, and the rules that wait for its answer; answers their positions. */
 function checkLookup(
-  placed: Placed,
+  placed: Judged,
   lookup: { name: string; qtype: number; aliased: readonly number[] },
 ): readonly number[] {
   const expected = judgeLookup(placed.texts, lookup);
   const clientPort = nextPort();
-  const exchange = { resolver: RESOLVER, clientPort };
+  const resolverPort = placed.dnsPorts[clientPort % placed.dnsPorts.length] ?? 53;
+  const exchange = { resolver: RESOLVER, resolverPort, clientPort };
   // Ports come round again: of an earlier query nothing waits any more.
-  datapath.state.map('pending_queries').delete(pendingKey(placed.policyId, clientPort));
+  datapath.state.map('pending_queries').delete(pendingKey(placed.policyId, exchange));
   const { verdict } = ask(datapath, exchange, 'egress', queryOf(lookup));
   const says = `${lookup.name} type ${lookup.qtype}, ${placed.replay}`;
   assert.equal(
@@ -237,16 +155,16 @@ function checkLookup(
     .dnsEvents()
     .find(({ reason }) => reason === 'dns-denied' || reason === 'dns-strict' || reason === 'dns-type');
   assert.equal(event?.reason ?? '', expected.reason, says);
-  const waiting = pendingRules(placed.policyId, clientPort);
+  const waiting = pendingRules(placed.policyId, exchange);
   const wanted = expected.reason === '' ? expected.leasing.map((index) => placed.ruleIds[index] ?? 0) : [];
   assert.deepEqual(waiting.toSorted(byNumber), wanted.toSorted(byNumber), `rules that wait, ${says}`);
   seen.lookups += 1;
   if (expected.reason !== '') seen.refusedLookups += 1;
-  lastPort = clientPort;
+  last = exchange;
   return expected.reason === '' ? expected.leasing : [];
 }
 
-let lastPort = 0;
+let last: Asked = { clientPort: 0, resolverPort: 0 };
 const ID = 0x1234;
 
 function questionOf({ name, qtype }: { name: string; qtype: number }): number[] {
@@ -257,14 +175,14 @@ function queryOf(lookup: { name: string; qtype: number }): Uint8Array {
   return message({ id: ID, flags: 0x0100, question: questionOf(lookup) });
 }
 
-function pendingKey(policyId: number, clientPort: number): Buffer {
+function pendingKey(policyId: number, { clientPort, resolverPort }: Asked): Buffer {
   const ends = { client: parseAddress(LOCAL4), resolver: parseAddress(RESOLVER) };
-  const ports = { client_port_be: clientPort, resolver_port_be: 53, query_id_be: ID };
+  const ports = { client_port_be: clientPort, resolver_port_be: resolverPort, query_id_be: ID };
   return encodeStruct('pending_key', { ...ends, ...ports, policy: policyId, l4_proto: 17 });
 }
 
-function pendingRules(policyId: number, clientPort: number): number[] {
-  const value = datapath.state.map('pending_queries').get(pendingKey(policyId, clientPort));
+function pendingRules(policyId: number, asked: Asked): number[] {
+  const value = datapath.state.map('pending_queries').get(pendingKey(policyId, asked));
   if (!value) return [];
   const [at, bytes] = placeOf('pending', 'rules');
   return Array.from({ length: bytes / 4 }, (_, index) => value.readUInt32LE(at + 4 * index)).filter(
@@ -278,7 +196,7 @@ function pendingRules(policyId: number, clientPort: number): number[] {
  */
 function teach(
   rng: Rng,
-  placed: Placed,
+  placed: Judged,
   name: string,
   qtype: number,
   leasing: readonly number[],
@@ -308,13 +226,13 @@ function teach(
       ? [record(pointer(12), qtype, bytes)]
       : [record(pointer(12), CNAME, nameBytes(alias)), record(nameBytes(alias), qtype, bytes)];
   const payload = message({ id: ID, question: questionOf({ name, qtype }), answers });
-  hear(datapath, payload, { resolver: RESOLVER, clientPort: lastPort });
+  hear(datapath, payload, { resolver: RESOLVER, ...last });
   datapath.events();
   return { address, ...(alias !== undefined && { alias }) };
 }
 
 function checkLeases(
-  { policyId, ruleIds, replay }: Placed,
+  { policyId, ruleIds, replay }: Judged,
   address: string,
   expected: readonly number[],
 ): void {
@@ -324,7 +242,7 @@ function checkLeases(
   seen.leases += wanted.length;
 }
 
-function checkPacket({ texts, ruleIds, replay }: Placed, packet: PacketText): void {
+function checkPacket({ texts, ruleIds, replay }: Judged, packet: PacketText): void {
   const expected = judgePacket(texts, packet);
   const passes = datapath.send('egress', outbound(packet.to, segmentOf(packet))) === 'pass';
   const events = datapath.flowEvents().filter(({ reason }) => reason !== 'ended');
