@@ -223,8 +223,12 @@ export class Enforcer {
     this.#intake.tellPolicy(action, message, lines);
   }
 
-  /** Opens: takes the verdict out first, then everything of this instance. */
+  /**
+   * Opens: takes the verdict out first, then everything of this instance. Throws SystemError when something of it can't be
+   * taken out; the process's part has ended all the same, so that `clean` can try again.
+   */
   stop(): void {
+    using _scope = this.#scope;
     this.#intake.tellEnd('stopping', 'nothing is enforced any more');
     this.#names.close();
     this.#coverage.close();
@@ -233,7 +237,6 @@ export class Enforcer {
     this.#policies.release();
     this.#control?.close(); // its socket lies in what goes now, and the next start makes one of that name
     this.inForce.context.run.remove(); // under the lock: the next start may be waiting for it
-    this.#scope.close();
   }
 
   /** Ends the process's part only: programs and maps stay in force. */

@@ -117,7 +117,8 @@ export class BpfProgram implements Disposable {
     const opts = Buffer.alloc(80); // struct bpf_test_run_opts
     opts.writeBigUInt64LE(80n, 0);
     opts.writeBigUInt64LE(addressOf(data), 8);
-    opts.writeBigUInt64LE(addressOf(data.subarray(inBytes)), 16);
+    // A bound of 0 is none to the kernel, which would write all of the packet.
+    if (outBytes > 0) opts.writeBigUInt64LE(addressOf(data.subarray(inBytes)), 16);
     opts.writeUInt32LE(inBytes, 24);
     opts.writeUInt32LE(outBytes, 28);
     if (skbs) {

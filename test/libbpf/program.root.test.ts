@@ -33,6 +33,16 @@ test('BpfProgram.testRun answers the mark that came out', async () => {
   assert.equal(program.testRun({ data: FRAME, skb: { mark: 5 } }).skbOut?.readUInt32LE(8), 5);
 });
 
+test('BpfProgram.testRun writes nothing where nothing may come back', async () => {
+  using object = await loadObject(fixture);
+  using program = object.program('pass');
+  const data = Buffer.alloc(1400, 0xff);
+  // What it wrote would be behind its own memory: the process would die of it, sooner or later.
+  for (let round = 0; round < 5_000; round += 1) {
+    assert.equal(program.testRun({ data, dataOutBytes: 0 }).dataOut.length, 0);
+  }
+});
+
 test('BpfProgram.testRun throws EINVAL for less than an Ethernet header', async () => {
   using object = await loadObject(fixture);
   using program = object.program('pass');

@@ -136,6 +136,27 @@ describe('the bpffs is unmounted', () => {
     });
   }
 
+  test('read-only at the stop: the process ends and says what failed; clean does the rest once it can', async (context) => {
+    const other = await startOtherHost(context);
+    const instance = newInstance();
+    const enforcer = other.spawn(findCli(), ...flagsOf(instance));
+    await enforcer.waitForLine(/^enforcing/u, LIMIT_MS);
+    await other.mustRun('mount', '-o', 'remount,ro', BPFFS);
+    const stopped = await other.l7egg('stop', `-instance=${instance}`);
+    assert.equal(stopped.code, 1, stopped.stderr);
+    assert.match(stopped.stderr, /EROFS/u);
+    assert.equal((await enforcer.exited).code, 1);
+    await enforcer.waitForLine(/EROFS/u, LIMIT_MS);
+    await other.mustRun('mount', '-o', 'remount,rw', BPFFS);
+    assert.equal((await other.l7egg('clean', `-instance=${instance}`)).code, 0);
+    assert.deepEqual(await chains(host), []);
+    const second = other.spawn(findCli(), ...flagsOf(instance));
+    await second.waitForLine(/^enforcing/u, LIMIT_MS);
+    assert.equal(await isReached(host, BLOCKED), false);
+    assert.equal((await other.l7egg('stop', `-instance=${instance}`)).code, 0);
+    assert.equal(await isReached(host, BLOCKED), true);
+  });
+
   test('when it is dead: all goes with it, which is told; the next start enforces', async (context) => {
     const other = await startOtherHost(context);
     const instance = newInstance();
