@@ -45,7 +45,8 @@ const reports = join(checkout, 'test/reports');
 const logs = join(reports, 'vm');
 
 const stopped = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stopped.abort());
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => stopped.abort(signal));
 
 const words = process.argv.slice(2);
 const started = performance.now();
@@ -55,7 +56,7 @@ prepare();
 const boots = chosen(releases, words);
 const booted = await runAll(boots);
 if (stopped.signal.aborted) {
-  process.stderr.write('test-vm: stopped; nothing is left running\n');
+  process.stderr.write(`test-vm: stopped by ${stopped.signal.reason}; nothing is left running\n`);
   process.exitCode = 130;
 } else {
   const report = reportOf(booted);
