@@ -14,7 +14,8 @@ interface Call {
   readonly reject: (cause: Error) => void;
 }
 
-const CALL_LIMIT_MS = 10_000;
+/** The first tab waits for a browser that comes from a cold disk. */
+const CALL_LIMIT_MS = 45_000;
 const FLAGS = [
   '--headless=new',
   '--no-sandbox', // root can't have one
