@@ -43,11 +43,11 @@ const LIVE_PORT = 4_000;
 const START_LIMIT_MS = 120_000;
 const LIMIT_MS = 10_000;
 /** Of the process, with prefixes of a policy file as large as this. */
-const MAX_RSS_KB = isLong ? 2 << 20 : 224 << 10;
+const MAX_RSS_KB = isLong ? 1 << 20 : 224 << 10;
 /** From the middle third to the last one. */
-const MAX_GROWTH = isLong ? 1.25 : 1.5;
+const MAX_GROWTH = isLong ? 1.1 : 1.5;
 /** Of the time that it has a CPU: of a busy machine there is little. */
-const MAX_ANSWER_MS = isLong ? 5_000 : 1_000;
+const MAX_ANSWER_MS = 1_000;
 /** By then `observe` gives up. */
 const CLIENT_LIMIT_MS = 10_000;
 
